@@ -1,0 +1,384 @@
+"""The shape of the configuration: what may stand in `bluegreen.yaml` and in a service's file.
+
+Types only: reading files and saying where a fault is lives in `load`. Unknown keys are faults. Every default is
+printed by `bluegreen schema`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from bluegreen.model import WHOLE
+
+NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(value: object) -> float:
+    """`500ms`, `30s`, `10m`, `24h`, `7d` -> seconds. Raises ValueError for anything else, bare numbers included."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    raise ValueError(
+        f"{value!r} is not a duration; wanted a number with its unit: 500ms, 30s, 10m, 24h or 7d"
+    )
+
+
+def tenths(value: object) -> int:
+    """`5%` -> 50, `0.1%` -> 1. Raises ValueError for anything else."""
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", value.strip())):
+        try:
+            exact = Decimal(match[1]) * 10
+        except InvalidOperation:
+            exact = Decimal(-1)
+        if exact == exact.to_integral_value() and 0 <= exact <= WHOLE:
+            return int(exact)
+        raise ValueError(f"{value!r} is not a share; wanted 0.1% to 100%, in steps of 0.1%")
+    raise ValueError(f"{value!r} is not a percentage; wanted one such as 5%, 0.1% or 100%")
+
+
+def _wait(value: object) -> float | None:
+    return None if value == "approve" else seconds(value)
+
+
+def _minimum(value: object) -> int | str:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 1:
+        return value
+    if isinstance(value, str) and value.strip().endswith("%") and tenths(value) > 0:
+        return value.strip()
+    raise ValueError(f"{value!r} is not a minimum; wanted a count of targets (2) or a share of them (50%)")
+
+
+def _text(value: object) -> str:
+    """An environment's value as text; YAML's numbers are taken as written, nothing else is."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f"{value!r} is not text; put it in quotes")
+    return str(value)
+
+
+_DURATION = {
+    "type": "string",
+    "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$",
+    "examples": ["500ms", "30s", "10m", "24h", "7d"],
+}
+_SHARE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$", "examples": ["5%", "0.1%", "100%"]}
+
+Duration = Annotated[float, BeforeValidator(seconds), Field(json_schema_extra=_DURATION)]
+Share = Annotated[int, BeforeValidator(tenths), Field(json_schema_extra=_SHARE)]
+Wait = Annotated[float | None, BeforeValidator(_wait)]
+Minimum = Annotated[int | str, BeforeValidator(_minimum)]
+Name = Annotated[str, Field(pattern=NAME)]
+Text = Annotated[str, BeforeValidator(_text)]
+Command = Annotated[list[str], Field(min_length=1, description="an argument list, never a shell line")]
+
+
+class Model(BaseModel):
+    """Frozen, and strict about keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+
+
+# --- switch points ---------------------------------------------------------------------------------------------------
+
+
+class MemoryPoint(Model):
+    """A balancer that moves nothing: for tests, for trying a configuration, for dry runs.
+
+    Its weights are mirrored to a small file in the state directory, so that a restart does not look like drift.
+    """
+
+    kind: Literal["memory"]
+    name: Name | None = None
+    weights: dict[Name, Annotated[int, Field(ge=0)]] | None = Field(
+        None, description="where it starts; the first environment has everything unless this says otherwise"
+    )
+
+
+class HAProxyPoint(Model):
+    """A backend of HAProxy (2.4 or later), over its Runtime API."""
+
+    kind: Literal["haproxy"]
+    name: Name | None = None
+    socket: str = Field(description="the admin socket: a path, or HOST:PORT")
+    backend: str
+    servers: dict[Name, Annotated[list[str], Field(min_length=1)]]
+    state_file: str | None = Field(
+        None,
+        description="HAProxy's server-state-file: weights are written through to it, since a reload forgets them",
+    )
+    timeout: Duration = 5.0
+
+
+class ElbV2Point(Model):
+    """A listener's default action, or a rule, of an Application or Network Load Balancer."""
+
+    kind: Literal["elbv2"]
+    name: Name | None = None
+    region: str
+    listener: str | None = None
+    rule: str | None = None
+    target_groups: dict[Name, str] = Field(description="names or ARNs")
+    endpoint_url: str | None = None
+    role: str | None = Field(None, description="the ARN of a role to assume for this switch point")
+    profile: str | None = Field(None, description="a profile of the AWS configuration")
+    timeout: Duration = 5.0
+    settle: Duration = Field(30.0, description="how long a read may lag behind a write before that is a halt")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ElbV2Point:
+        if (self.listener is None) == (self.rule is None):
+            raise ValueError(
+                "wanted one of `listener` (its default action) and `rule`, not both and not neither"
+            )
+        return self
+
+
+SwitchPoint = Annotated[MemoryPoint | HAProxyPoint | ElbV2Point, Field(discriminator="kind")]
+
+
+# --- deployers -------------------------------------------------------------------------------------------------------
+
+
+class CommandDeploy(Model):
+    """A command that brings `{version}` into `{environment}` and exits with 0."""
+
+    kind: Literal["command"]
+    run: Command
+    timeout: Duration = 600.0
+    directory: str | None = Field(None, description="where it runs; the daemon's own directory unless given")
+    variables: dict[str, str] = Field(
+        default_factory=dict, description="environment variables, secrets by reference"
+    )
+    idempotent: bool = Field(False, description="may be run again when its outcome is not known")
+
+
+class ProcessDeploy(Model):
+    """The daemon starts the environment's processes itself and keeps them running."""
+
+    kind: Literal["process"]
+    run: Command
+    directory: str | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    ready: Duration = Field(10.0, description="a process that ends before this is a failed deployment")
+    stop_timeout: Duration = 10.0
+
+
+Deploy = Annotated[CommandDeploy | ProcessDeploy, Field(discriminator="kind")]
+
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+
+class Expect(Model):
+    """What a good HTTP answer looks like. `json` maps a JMESPath expression to the wanted value."""
+
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    headers: dict[str, str] = Field(default_factory=dict)
+    body: str | None = Field(None, description="text that the body must contain")
+    json_: dict[str, Any] = Field(default_factory=dict, alias="json")
+    within: Duration | None = Field(None, description="the longest that the answer may take")
+
+
+class Prometheus(Model):
+    """A query whose every value must lie within the limits. No value is not good."""
+
+    url: str
+    query: str
+    max: float | None = None
+    min: float | None = None
+
+    @model_validator(mode="after")
+    def _a_limit(self) -> Prometheus:
+        if self.max is None and self.min is None:
+            raise ValueError("wanted `max` or `min`: a query without a limit cannot fail")
+        return self
+
+
+_KINDS = ("http", "tcp", "command", "targets", "cloudwatch_alarm", "prometheus")
+
+
+class Check(Model):
+    """A check looks at exactly one thing: its kind is the key that says at what."""
+
+    name: Name
+    http: str | None = Field(None, description="a URL to GET")
+    tcp: str | None = Field(None, description="HOST:PORT to connect to")
+    command: Command | None = None
+    targets: Minimum | None = Field(None, description="healthy targets as the balancer sees them: 2, or 50%")
+    cloudwatch_alarm: str | None = Field(None, description="the alarm's name; it must be OK")
+    prometheus: Prometheus | None = None
+    expect: Expect | None = None
+    method: Literal["GET", "HEAD", "POST"] = "GET"
+    headers: dict[str, str] = Field(default_factory=dict, description="secrets by reference")
+    region: str | None = Field(None, description="of the alarm")
+    endpoint_url: str | None = None
+    role: str | None = None
+    profile: str | None = None
+    directory: str | None = None
+    variables: dict[str, str] = Field(default_factory=dict)
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 1
+    every: Duration = 2.0
+    timeout: Duration = 5.0
+
+    @property
+    def kind(self) -> str:
+        """The one thing that the check looks at."""
+        return next(kind for kind in _KINDS if getattr(self, kind) is not None)
+
+    @model_validator(mode="after")
+    def _exactly_one_kind(self) -> Check:
+        given = [kind for kind in _KINDS if getattr(self, kind) is not None]
+        if len(given) != 1:
+            found = f"found {' and '.join(given)}" if given else "found none"
+            raise ValueError(
+                f"a check looks at exactly one thing: wanted one of {', '.join(_KINDS)}; {found}"
+            )
+        if self.expect is not None and given != ["http"]:
+            raise ValueError("`expect` belongs to an http check")
+        if self.cloudwatch_alarm is not None and self.region is None:
+            raise ValueError("an alarm lives in a region: wanted `region`")
+        return self
+
+
+# --- a service -------------------------------------------------------------------------------------------------------
+
+
+class Shift(Model):
+    """How the traffic moves forward."""
+
+    steps: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [WHOLE])
+    wait: Wait = Field(
+        0.0,
+        description="after each step but the last: a duration, or `approve` for a person's word",
+        json_schema_extra={"anyOf": [_DURATION, {"const": "approve"}]},
+    )
+
+    @model_validator(mode="after")
+    def _rising_to_all(self) -> Shift:
+        _rising(self.steps)
+        return self
+
+
+class Failback(Model):
+    """How the traffic moves back when an operator says so."""
+
+    steps: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [WHOLE])
+    wait: Duration = 0.0
+    minimum: Minimum = Field("50%", description="healthy targets that the receiving environment needs")
+
+    @model_validator(mode="after")
+    def _rising_to_all(self) -> Failback:
+        _rising(self.steps)
+        return self
+
+
+def _rising(steps: list[int]) -> None:
+    if any(step == 0 for step in steps) or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+        raise ValueError("steps rise: each must be above the one before, and the first above 0%")
+    if steps[-1] != WHOLE:
+        raise ValueError("the last step is 100%: a switch ends with all of the traffic on one side")
+
+
+class Health(Model):
+    """What "healthy" takes, by the balancer's own checks."""
+
+    minimum: Minimum = Field(
+        "100%", description="healthy targets that an environment needs to be given traffic"
+    )
+    timeout: Duration = Field(300.0, description="how long a new release may take to become healthy")
+    every: Duration = 2.0
+
+
+class Service(Model):
+    """One service: what stands in `services/NAME.yaml`."""
+
+    service: Name
+    environments: dict[Name, dict[str, Text]]
+    switch_points: Annotated[list[SwitchPoint], Field(min_length=1)]
+    deploy: Deploy
+    smoke: list[Check] = Field(default_factory=list)
+    shift: Shift = Field(default_factory=Shift)
+    gates: list[Check] = Field(default_factory=list)
+    bake: Duration = 0.0
+    keep_warm: Duration = 14400.0
+    failback: Failback = Field(default_factory=Failback)
+    health: Health = Field(default_factory=Health)
+    guards: list[Check] = Field(default_factory=list)
+
+    def point_names(self) -> tuple[str, ...]:
+        """Every switch point's name, in the file's order: its own, or one made of its kind and place."""
+        return tuple(point_name(point) for point in self.switch_points)
+
+
+def point_name(point: MemoryPoint | HAProxyPoint | ElbV2Point) -> str:
+    """A stable name for a switch point that was given none."""
+    if point.name:
+        return point.name
+    match point:
+        case HAProxyPoint():
+            return f"haproxy-{point.backend}"
+        case ElbV2Point():
+            arn = point.listener or point.rule or ""
+            return f"elbv2-{point.region}-{arn.rsplit('/', 1)[-1]}"
+        case MemoryPoint():
+            return "memory"
+
+
+# --- the daemon ------------------------------------------------------------------------------------------------------
+
+
+class State(Model):
+    """Where the journal, its lock, the cards and the evidence are kept."""
+
+    directory: str = "/var/lib/bluegreen"
+
+
+class Control(Model):
+    """The doors of the control endpoint."""
+
+    socket: str = "/run/bluegreen/control.sock"
+    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = Field(
+        "0660", description="of the socket, in octal"
+    )
+    http: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] | None = Field(
+        None, description="loopback HOST:PORT; absent: the unix socket only. Needs `tokens`"
+    )
+    tokens: dict[Name, str] = Field(
+        default_factory=dict, description="who may come in by TCP: a name, and a reference to the secret"
+    )
+
+
+class Observe(Model):
+    """How often the balancers are read between switches."""
+
+    every: Duration = 15.0
+
+
+class Log(Model):
+    """Log lines go to standard error."""
+
+    format: Literal["auto", "json", "text"] = "auto"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Daemon(Model):
+    """What stands in `bluegreen.yaml`."""
+
+    state: State = Field(default_factory=State)
+    control: Control = Field(default_factory=Control)
+    services: str = "services/*.yaml"
+    observe: Observe = Field(default_factory=Observe)
+    log: Log = Field(default_factory=Log)
+
+
+class Config(Model):
+    """Everything, as read at one moment. `sources` maps a service to its file."""
+
+    file: str
+    daemon: Daemon
+    services: Mapping[str, Service]
+    sources: Mapping[str, str]

@@ -1,0 +1,299 @@
+"""What happened: the entries of the journal. The journal is the state; everything else is folded from these.
+
+An event's `kind` and its fields are on disk in users' journals: they are only ever added to. SCHEMA counts the changes
+that an older program would misread; a journal with a higher number is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bluegreen.model import Cause, Finding, Kind, Phase, Plan, Weights
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root of all events."""
+
+
+# --- the service -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline(Event):
+    """What the balancers show is taken as the truth: at first sight, or because an operator adopted it.
+
+    `live` is the one environment with all traffic on every switch point.
+    """
+
+    live: str
+    weights: Mapping[str, Weights]
+
+
+@dataclass(frozen=True, slots=True)
+class DriftSeen(Event):
+    """Between switches, a switch point shows other weights than the journal says."""
+
+    point: str
+    expected: Weights
+    seen: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class DriftGone(Event):
+    """The switch point shows again what the journal says; nobody here had a hand in it."""
+
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class WarmReleased(Event):
+    """An operator let a warm environment go."""
+
+    environment: str
+
+
+# --- a switch: asked for ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Requested(Event):
+    """A switch begins. `base` are the weights on record at that moment; `config` is the service's configuration as
+    JSON with its secrets as references: a running switch keeps the one it started with.
+
+    `source` is the environment that the traffic leaves. `version` is None for a failback to an environment whose
+    version was never recorded.
+    """
+
+    switch_kind: Kind
+    candidate: str
+    source: str
+    version: str | None
+    artifact: str | None
+    plan: Plan
+    base: Mapping[str, Weights]
+    config: str
+    config_hash: str
+    replace_warm: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(Event):
+    """An operator asked for a planned wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAwaited(Event):
+    """The plan wants a person's word before the next shift step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved(Event):
+    """The person's word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Event):
+    """An operator lets the switch go on; a failed step really runs again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted(Event):
+    """An operator skips the remaining shift steps: everything now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAccepted(Event):
+    """An operator goes past one named failed check; the reason is on the entry."""
+
+    check: str
+
+
+@dataclass(frozen=True, slots=True)
+class Aborted(Event):
+    """An operator ended the switch while its candidate had no traffic."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedBack(Event):
+    """An operator's failback takes over from this switch."""
+
+    by_switch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded(Event):
+    """A newer deployment takes over from this halted switch."""
+
+    by_switch: str
+
+
+# --- a switch: done --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted(Event):
+    """The intent before an effect or a look. `point`, `expected` and `target` belong to a change of weights (native)."""
+
+    step: str
+    point: str | None = None
+    expected: Weights | None = None
+    target: Weights | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightPassed(Event):
+    """Everything that the way forward needs was tried."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WarmProven(Event):
+    """A failback's preflight: the receiving environment can take the traffic."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed(Event):
+    """The deployer says that the release is in the candidate environment."""
+
+    summary: str
+    output: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BecameHealthy(Event):
+    """Enough of the candidate's targets are healthy on every switch point."""
+
+    summary: str
+
+
+@dataclass(frozen=True, slots=True)
+class SmokePassed(Event):
+    """Every smoke check passed against the candidate, or was accepted by name."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsSet(Event):
+    """The balancer was read back and shows `weights` (native). `recovered`: found so by looking it up."""
+
+    point: str
+    weights: Weights
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsUnchanged(Event):
+    """A write whose outcome was unknown was looked up: it was not made."""
+
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeLost(Event):
+    """A write was sent and its answer was lost: unknown until it is looked up."""
+
+    point: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watched(Event):
+    """The wait after a shift step, or the bake, was observed for so many more seconds, with every gate good."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StepReached(Event):
+    """A shift step is done: all switch points show it and its wait is over. `index` counts from 0."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shifted(Event):
+    """The candidate has all of the traffic on every switch point."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baked(Event):
+    """The bake was observed to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptWarm(Event):
+    """The deployment is complete; the previous environment is warm and protected until then."""
+
+    environment: str | None
+    protected_until: datetime | None
+
+
+# --- a switch: stopped -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Halted(Event):
+    """Something is wrong or unknown, or an operator stopped the line: everything stays where it is.
+
+    `closes_step`: the step that was under way has ended, in failure; without it, the step's outcome is still to
+    come, or unknown.
+    """
+
+    halt: str
+    phase: Phase
+    cause: Cause
+    summary: str
+    advice: str = ""
+    findings: tuple[Finding, ...] = ()
+    output: str = ""
+    closes_step: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted(Event):
+    """A new process took over the journal while the switch was open. A step that was under way has no outcome yet."""
+
+    pid: int
+
+
+# --- the envelope ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An event with who, what, when and why, before it is appended. `id` is unique; `key` is the client's
+    Idempotency-Key with the request's digest, where one was given."""
+
+    id: str
+    at: datetime
+    service: str
+    switch: str | None
+    by: str
+    event: Event
+    reason: str = ""
+    key: str | None = None
+    key_digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A durable record: `seq` counts all entries, `version` those of the service; `hash` chains them."""
+
+    seq: int
+    version: int
+    record: Record
+    hash: str
+
+    @property
+    def event(self) -> Event:
+        return self.record.event

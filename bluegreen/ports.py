@@ -1,0 +1,177 @@
+"""The Protocols that the shell plugs in. The engine and its steps know these and nothing behind them.
+
+Contracts hold for every implementation and are tested by one suite for each Protocol:
+* every call ends within its own deadline;
+* reads are live, never cached;
+* a write is sent once; what cannot be known is raised as OutcomeUnknown, never guessed;
+* only the errors named here leave a call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from bluegreen.core.events import Entry, Record
+from bluegreen.model import Finding, Target, Weights
+
+
+class Clock(Protocol):
+    """Wall time for records, and sleeping. Deadlines are the event loop's (monotonic) time."""
+
+    def now(self) -> datetime:
+        """The time, aware, UTC."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on monotonic time."""
+        ...
+
+
+class Balancer(Protocol):
+    """One switch point. Weights are the balancer's own numbers; only their ratio has a meaning to the caller."""
+
+    @property
+    def point(self) -> str:
+        """The switch point's name, unique in its service."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """The kind of the balancer, as in the configuration."""
+        ...
+
+    def native(self, split: Weights) -> Weights:
+        """The numbers that this balancer will show for a split in tenths of a percent. Pure.
+
+        Raises Rejected where the balancer cannot express the split (never by giving 0 to a share above 0).
+        """
+        ...
+
+    async def read(self) -> Weights:
+        """The weights as they are now, for every configured environment. Raises Unreachable, AccessDenied, Rejected."""
+        ...
+
+    async def write(self, expected: Weights, target: Weights) -> None:
+        """Change the weights from `expected` to `target`, both native; raise before lowering; sent once.
+
+        Reads first and raises Drifted, writing nothing, when the balancer does not show the split of `expected`.
+        Returns when the balancer has acknowledged. Raises Unreachable, Throttled, AccessDenied, Rejected (all:
+        surely nothing changed) or OutcomeUnknown.
+        """
+        ...
+
+    async def targets(self) -> Mapping[str, tuple[Target, ...]]:
+        """Every environment's targets with their health as the balancer sees it. Raises as `read` does."""
+        ...
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """What a preflight must know of this point: reachable, permitted, well configured. Never raises BalancerError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The values that placeholders stand for: `{service} {environment} {version} {artifact} {url}` and the
+    environment's own keys."""
+
+    service: str
+    environment: str
+    version: str | None
+    artifact: str | None
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    def names(self) -> dict[str, str]:
+        """Every placeholder with its value. `version` and `artifact` are missing where they are not known."""
+        known = {**self.values, "service": self.service, "environment": self.environment}
+        if self.version is not None:
+            known["version"] = self.version
+        known["artifact"] = self.artifact or ""
+        return known
+
+
+@dataclass(frozen=True, slots=True)
+class DeployOutcome:
+    """What a deployer says. `output` is the bounded end of what the command printed; `detail` are named facts."""
+
+    ok: bool
+    summary: str
+    output: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+class Deployer(Protocol):
+    """Brings a release into an environment that has no traffic."""
+
+    async def deploy(self, scene: Scene) -> DeployOutcome:
+        """Bring `scene.version` into `scene.environment`. Ends within its own deadline.
+
+        When cancelled, ends everything it has started before it lets go. Never raises for an expected failure.
+        """
+        ...
+
+    async def examine(self, scene: Scene) -> tuple[Finding, ...]:
+        """What a preflight must know: the command exists, may be run, and so on. Changes nothing."""
+        ...
+
+    async def close(self) -> None:
+        """Let go. Idempotent."""
+        ...
+
+
+class Check(Protocol):
+    """A smoke check, a gate or a guard: looks at one thing and says what it saw."""
+
+    @property
+    def name(self) -> str:
+        """The name that an operator accepts it by."""
+        ...
+
+    @property
+    def every(self) -> float:
+        """Seconds between looks, where the check is looked at again and again (a gate)."""
+        ...
+
+    async def look(self, scene: Scene) -> Finding:
+        """Look once, all attempts included. Never raises for an expected failure; "no data" is not ok."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. Idempotent."""
+        ...
+
+
+class Store(Protocol):
+    """The journal: append-only streams, one a service, in one hash chain."""
+
+    async def append(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
+        """Append all of `records` or none, durably, on top of version `expected` of the service's stream.
+
+        Raises VersionConflict (nothing written), AppendUnknown (end the process, open again, read), StoreError
+        (surely not written).
+        """
+        ...
+
+    async def read(
+        self, service: str | None = None, after: int = 0, limit: int | None = None
+    ) -> tuple[Entry, ...]:
+        """Entries with a sequence number above `after`, oldest first, of one service or of all."""
+        ...
+
+    async def writable(self) -> Finding:
+        """Whether an append would be taken now: disk space, lock, last error. Writes no entry."""
+        ...
+
+    async def close(self) -> None:
+        """Close; the lock is let go of. Idempotent."""
+        ...
+
+
+Publish = Callable[[Entry], Awaitable[None]]
+"""What the engine calls with each entry once it is durable and applied: log line, metrics, live streams."""
