@@ -75,9 +75,7 @@ class Fault:
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else self.file
         warning = "warning: " if self.severity == "warning" else ""
-        return (
-            f"{place}: {warning}{self.path}: {self.what}" if self.path else f"{place}: {warning}{self.what}"
-        )
+        return f"{place}: {warning}{self.path}: {self.what}" if self.path else f"{place}: {warning}{self.what}"
 
 
 class ConfigError(BlueGreenError):

@@ -158,9 +158,7 @@ class Store(Protocol):
         """
         ...
 
-    async def read(
-        self, service: str | None = None, after: int = 0, limit: int | None = None
-    ) -> tuple[Entry, ...]:
+    async def read(self, service: str | None = None, after: int = 0, limit: int | None = None) -> tuple[Entry, ...]:
         """Entries with a sequence number above `after`, oldest first, of one service or of all."""
         ...
 

@@ -6,6 +6,7 @@ printed by `bluegreen schema`.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
@@ -23,9 +24,7 @@ def seconds(value: object) -> float:
     """`500ms`, `30s`, `10m`, `24h`, `7d` -> seconds. Raises ValueError for anything else, bare numbers included."""
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value.strip())):
         return float(match[1]) * _UNITS[match[2]]
-    raise ValueError(
-        f"{value!r} is not a duration; wanted a number with its unit: 500ms, 30s, 10m, 24h or 7d"
-    )
+    raise ValueError(f"{value!r} is not a duration; wanted a number with its unit: 500ms, 30s, 10m, 24h or 7d")
 
 
 def tenths(value: object) -> int:
@@ -60,12 +59,12 @@ def _text(value: object) -> str:
     return str(value)
 
 
-_DURATION = {
+_DURATION: dict[str, Any] = {
     "type": "string",
     "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$",
     "examples": ["500ms", "30s", "10m", "24h", "7d"],
 }
-_SHARE = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$", "examples": ["5%", "0.1%", "100%"]}
+_SHARE: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$", "examples": ["5%", "0.1%", "100%"]}
 
 Duration = Annotated[float, BeforeValidator(seconds), Field(json_schema_extra=_DURATION)]
 Share = Annotated[int, BeforeValidator(tenths), Field(json_schema_extra=_SHARE)]
@@ -82,7 +81,7 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
 
 
-# --- switch points ---------------------------------------------------------------------------------------------------
+# --- switch points ---
 
 
 class MemoryPoint(Model):
@@ -131,16 +130,14 @@ class ElbV2Point(Model):
     @model_validator(mode="after")
     def _one_place(self) -> ElbV2Point:
         if (self.listener is None) == (self.rule is None):
-            raise ValueError(
-                "wanted one of `listener` (its default action) and `rule`, not both and not neither"
-            )
+            raise ValueError("wanted one of `listener` (its default action) and `rule`, not both and not neither")
         return self
 
 
 SwitchPoint = Annotated[MemoryPoint | HAProxyPoint | ElbV2Point, Field(discriminator="kind")]
 
 
-# --- deployers -------------------------------------------------------------------------------------------------------
+# --- deployers ---
 
 
 class CommandDeploy(Model):
@@ -150,9 +147,7 @@ class CommandDeploy(Model):
     run: Command
     timeout: Duration = 600.0
     directory: str | None = Field(None, description="where it runs; the daemon's own directory unless given")
-    variables: dict[str, str] = Field(
-        default_factory=dict, description="environment variables, secrets by reference"
-    )
+    variables: dict[str, str] = Field(default_factory=dict, description="environment variables, secrets by reference")
     idempotent: bool = Field(False, description="may be run again when its outcome is not known")
 
 
@@ -170,7 +165,7 @@ class ProcessDeploy(Model):
 Deploy = Annotated[CommandDeploy | ProcessDeploy, Field(discriminator="kind")]
 
 
-# --- checks ----------------------------------------------------------------------------------------------------------
+# --- checks ---
 
 
 class Expect(Model):
@@ -234,9 +229,7 @@ class Check(Model):
         given = [kind for kind in _KINDS if getattr(self, kind) is not None]
         if len(given) != 1:
             found = f"found {' and '.join(given)}" if given else "found none"
-            raise ValueError(
-                f"a check looks at exactly one thing: wanted one of {', '.join(_KINDS)}; {found}"
-            )
+            raise ValueError(f"a check looks at exactly one thing: wanted one of {', '.join(_KINDS)}; {found}")
         if self.expect is not None and given != ["http"]:
             raise ValueError("`expect` belongs to an http check")
         if self.cloudwatch_alarm is not None and self.region is None:
@@ -244,7 +237,7 @@ class Check(Model):
         return self
 
 
-# --- a service -------------------------------------------------------------------------------------------------------
+# --- a service ---
 
 
 class Shift(Model):
@@ -277,7 +270,7 @@ class Failback(Model):
 
 
 def _rising(steps: list[int]) -> None:
-    if any(step == 0 for step in steps) or any(a >= b for a, b in zip(steps, steps[1:], strict=False)):
+    if any(step == 0 for step in steps) or any(a >= b for a, b in itertools.pairwise(steps)):
         raise ValueError("steps rise: each must be above the one before, and the first above 0%")
     if steps[-1] != WHOLE:
         raise ValueError("the last step is 100%: a switch ends with all of the traffic on one side")
@@ -286,9 +279,7 @@ def _rising(steps: list[int]) -> None:
 class Health(Model):
     """What "healthy" takes, by the balancer's own checks."""
 
-    minimum: Minimum = Field(
-        "100%", description="healthy targets that an environment needs to be given traffic"
-    )
+    minimum: Minimum = Field("100%", description="healthy targets that an environment needs to be given traffic")
     timeout: Duration = Field(300.0, description="how long a new release may take to become healthy")
     every: Duration = 2.0
 
@@ -328,7 +319,7 @@ def point_name(point: MemoryPoint | HAProxyPoint | ElbV2Point) -> str:
             return "memory"
 
 
-# --- the daemon ------------------------------------------------------------------------------------------------------
+# --- the daemon ---
 
 
 class State(Model):
@@ -341,9 +332,7 @@ class Control(Model):
     """The doors of the control endpoint."""
 
     socket: str = "/run/bluegreen/control.sock"
-    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = Field(
-        "0660", description="of the socket, in octal"
-    )
+    mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = Field("0660", description="of the socket, in octal")
     http: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] | None = Field(
         None, description="loopback HOST:PORT; absent: the unix socket only. Needs `tokens`"
     )

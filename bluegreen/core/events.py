@@ -20,7 +20,7 @@ class Event:
     """The root of all events."""
 
 
-# --- the service -----------------------------------------------------------------------------------------------------
+# --- the service ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class WarmReleased(Event):
     environment: str
 
 
-# --- a switch: asked for ---------------------------------------------------------------------------------------------
+# --- a switch: asked for ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,7 @@ class Superseded(Event):
     by_switch: str
 
 
-# --- a switch: done --------------------------------------------------------------------------------------------------
+# --- a switch: done ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class KeptWarm(Event):
     protected_until: datetime | None
 
 
-# --- a switch: stopped -----------------------------------------------------------------------------------------------
+# --- a switch: stopped ---
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +266,7 @@ class Restarted(Event):
     pid: int
 
 
-# --- the envelope ----------------------------------------------------------------------------------------------------
+# --- the envelope ---
 
 
 @dataclass(frozen=True, slots=True)
