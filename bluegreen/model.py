@@ -196,7 +196,8 @@ class Plan:
     """What a switch will do: the part of the configuration that the core decides by. Pinned when the switch starts.
 
     `steps` are the candidate's shares in tenths of a percent, rising, ending at WHOLE. `wait_seconds` is the time
-    after each step but the last; None means a person's approval. Times are in seconds.
+    after each step but the last; None means a person's approval. Times are in seconds. `deploy_again`: the deploy
+    command may be run again when its outcome is not known.
     """
 
     points: tuple[str, ...]
@@ -204,6 +205,7 @@ class Plan:
     wait_seconds: float | None = 0.0
     bake_seconds: float = 0.0
     keep_warm_seconds: float = 0.0
+    deploy_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

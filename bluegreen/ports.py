@@ -68,7 +68,7 @@ class Balancer(Protocol):
         ...
 
     async def examine(self) -> tuple[Finding, ...]:
-        """What a preflight must know of this point: reachable, permitted, well configured. Never raises BalancerError."""
+        """What a preflight must know: reachable, permitted, well configured. Never raises BalancerError."""
         ...
 
     async def close(self) -> None:

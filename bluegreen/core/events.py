@@ -35,8 +35,16 @@ class Baseline(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Adopted(Event):
+    """An operator takes what these switch points show for the truth; or a switch point is new in the configuration
+    and agrees with the rest."""
+
+    weights: Mapping[str, Weights]
+
+
+@dataclass(frozen=True, slots=True)
 class DriftSeen(Event):
-    """Between switches, a switch point shows other weights than the journal says."""
+    """A switch point shows other weights (native) than the journal says."""
 
     point: str
     expected: Weights
@@ -137,12 +145,14 @@ class Superseded(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepStarted(Event):
-    """The intent before an effect or a look. `point`, `expected` and `target` belong to a change of weights (native)."""
+    """The intent before an effect or a look. The rest belongs to a change of weights: `expected` and `target` are
+    native, `split` is what is asked for, in tenths of a percent."""
 
     step: str
     point: str | None = None
     expected: Weights | None = None
     target: Weights | None = None
+    split: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +194,11 @@ class SmokePassed(Event):
 
 @dataclass(frozen=True, slots=True)
 class WeightsSet(Event):
-    """The balancer was read back and shows `weights` (native). `recovered`: found so by looking it up."""
+    """The balancer was read back and shows `weights` (native) for `split`. `recovered`: found so by looking it up."""
 
     point: str
     weights: Weights
+    split: Weights
     recovered: bool = False
 
 

@@ -1,0 +1,399 @@
+"""Who may ask what in which state: `admit(request, state, now) -> events | Refused`. Pure; nothing is written here.
+
+A refusal says why, and what to do instead. The list of options that people are shown is made by asking this very
+function (`halts.options`), so that no screen can offer what the daemon refuses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+
+from bluegreen.core import events as ev
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.errors import Refused, StateMoved
+from bluegreen.model import Cause, Condition, Kind, Phase, Plan, Weights, percent
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The root of all requests. `halt` names the halt that is answered, where the asker gave it."""
+
+    halt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The configuration that a new switch starts with, and ends with: its plan, itself, its hash."""
+
+    plan: Plan
+    environments: tuple[str, ...]
+    config: str
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy(Request):
+    """Start a deployment. `switch` is the id that it gets."""
+
+    switch: str
+    version: str
+    pinned: Pinned
+    artifact: str | None = None
+    replace_warm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failback(Request):
+    """Move the traffic back. `switch` is the id that it gets."""
+
+    switch: str
+    pinned: Pinned
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approve(Request):
+    """Let a switch go past a planned manual pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Request):
+    """Wait, as planned or as asked for; nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Request):
+    """Go on: after a pause, or after a halt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote(Request):
+    """Skip the remaining shift steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort(Request):
+    """End a switch whose candidate has no traffic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept(Request):
+    """Go past one named failed check."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop(Request):
+    """`bluegreen halt`: anyone stops the line."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Request):
+    """Let the warm environment go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Request):
+    """Take what the balancers show (`seen`, native, read just now) for the truth."""
+
+    seen: Mapping[str, Weights]
+
+
+AnyRequest = (
+    Deploy | Failback | Approve | Pause | Resume | Promote | Abort | Accept | Stop | Release | Adopt
+)  # fmt: skip
+
+
+def admit(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
+    """The events that the request leads to, in order. Raises Refused or StateMoved; then nothing has changed."""
+    _answers_this_halt(request, state)
+    match request:
+        case Deploy():
+            return _deploy(request, state, now)
+        case Failback():
+            return _failback(request, state)
+        case Approve():
+            if not _open(state, "approve").awaiting_approval:
+                raise Refused(f"{state.service}: no approval is awaited", _instead(state))
+            return (ev.Approved(),)
+        case Pause():
+            switch = _open(state, "pause")
+            if switch.condition is not Condition.RUNNING:
+                raise Refused(f"{switch.id} is {switch.condition} already", _instead(state))
+            return (ev.Paused(),)
+        case Resume():
+            return _resume(state)
+        case Promote():
+            return _promote(state)
+        case Abort():
+            return _abort(state)
+        case Accept():
+            return _accept(request, state)
+        case Stop():
+            return _stop(request, state)
+        case Release():
+            return _release(state)
+        case Adopt():
+            return _adopt(request, state)
+    assert_never(request)
+
+
+# --- one function a verb ---
+
+
+def _deploy(request: Deploy, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
+    live = _known_live(state)
+    ended: list[ev.Event] = []
+    if (switch := state.open_switch) is not None:
+        if switch.condition is not Condition.HALTED:
+            raise Refused(
+                f"{switch.kind} {switch.id} of {state.service} is {switch.condition} in {switch.phase}",
+                "one switch at a time: wait for its end, or end it first",
+            )
+        _settled(state, "deploy")
+        ended.append(ev.Superseded(request.switch))
+    candidate = choose_candidate(request, state, now)
+    base = {name: point.native for name, point in state.points.items() if name in request.pinned.plan.points}
+    return (
+        *ended,
+        ev.Requested(
+            switch_kind=Kind.DEPLOYMENT,
+            candidate=candidate,
+            source=live,
+            version=request.version,
+            artifact=request.artifact,
+            plan=request.pinned.plan,
+            base=base,
+            config=request.pinned.config,
+            config_hash=request.pinned.config_hash,
+            replace_warm=request.replace_warm,
+        ),
+    )
+
+
+def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str:
+    """The environment that a deployment goes to: idle first, then a warm one whose protected time is over.
+
+    Raises Refused where none is free: what has traffic is never deployed over, what is protected only by request.
+    """
+    free = [name for name in request.pinned.environments if name != state.live and state.share(name) == 0]
+    idle = [name for name in free if name not in state.warm]
+    if idle:
+        return idle[0]
+    warm = sorted((state.warm[name] for name in free), key=lambda kept: kept.since)
+    expired = [kept for kept in warm if kept.protected_until <= now]
+    if expired:
+        return expired[0].environment
+    if warm and request.replace_warm:
+        return warm[0].environment
+    if warm:
+        raise Refused(
+            f"no idle environment: {warm[0].environment} is kept warm for a failback until "
+            f"{warm[0].protected_until:%Y-%m-%d %H:%M:%S} UTC",
+            "wait, `release` it, or deploy with --replace-warm and give up the failback",
+        )
+    carrying = ", ".join(
+        f"{name} carries {percent(state.share(name))}" for name in request.pinned.environments if state.share(name)
+    )
+    raise Refused(
+        f"no idle environment: {carrying}",
+        "finish the shift, or fail back first; a third environment would be free for the way forward",
+    )
+
+
+def _failback(request: Failback, state: ServiceState) -> Sequence[ev.Event]:
+    if not request.reason.strip():
+        raise Refused("a failback needs a reason", "say why: --reason TEXT")
+    ended: list[ev.Event] = []
+    target, source, version = failback_target(state)
+    if state.open_switch is not None:
+        ended.append(ev.FailedBack(request.switch))
+    base = {name: point.native for name, point in state.points.items() if name in request.pinned.plan.points}
+    return (
+        *ended,
+        ev.Requested(
+            switch_kind=Kind.FAILBACK,
+            candidate=target,
+            source=source,
+            version=version,
+            artifact=state.releases[target].artifact if target in state.releases else None,
+            plan=request.pinned.plan,
+            base=base,
+            config=request.pinned.config,
+            config_hash=request.pinned.config_hash,
+        ),
+    )
+
+
+def failback_target(state: ServiceState) -> tuple[str, str, str | None]:
+    """Where a failback would go now, what it would leave, and the version there. Raises Refused where there is none."""
+    switch = state.open_switch
+    if switch is not None and switch.kind is Kind.FAILBACK:
+        raise Refused(
+            f"failback {switch.id} to {switch.candidate} is {switch.condition} already",
+            _instead(state),
+        )
+    if switch is not None:
+        if state.share(switch.candidate) == 0 and not _may_carry(state, switch.candidate):
+            raise Refused(
+                f"{switch.candidate} has no traffic: there is nothing to move back",
+                "`abort` ends the switch and leaves the candidate as it is",
+            )
+        target, source = switch.source, switch.candidate
+    else:
+        warm = state.last_warm()
+        if warm is None:
+            raise Refused(
+                f"{state.service} has no warm environment to fail back to",
+                "the way on is an ordinary deployment of the version you want",
+            )
+        target, source = warm.environment, state.live or ""
+    release = state.releases.get(target)
+    return target, source, release.version if release else None
+
+
+def _may_carry(state: ServiceState, environment: str) -> bool:
+    return any(change.split.share(environment) > 0 for change in state.unsettled.values())
+
+
+def _resume(state: ServiceState) -> Sequence[ev.Event]:
+    switch = _open(state, "resume")
+    if switch.condition is Condition.RUNNING:
+        raise Refused(f"{switch.id} is running already", _instead(state))
+    if switch.awaiting_approval:
+        raise Refused(f"{switch.id} waits for an approval, not for a resume", f"bluegreen approve {state.service}")
+    return (ev.Resumed(),)
+
+
+def _promote(state: ServiceState) -> Sequence[ev.Event]:
+    switch = _open(state, "promote")
+    if switch.phase is not Phase.SHIFT:
+        raise Refused(
+            f"{switch.id} is in {switch.phase}: only a shift can be promoted", "nothing proves the candidate yet"
+        )
+    if switch.steps[switch.index :] == switch.steps[-1:]:
+        raise Refused(f"{switch.id} takes its last step already", _instead(state))
+    return (ev.Promoted(),)
+
+
+def _abort(state: ServiceState) -> Sequence[ev.Event]:
+    switch = _open(state, "abort")
+    if (share := state.share(switch.candidate)) > 0:
+        raise Refused(
+            f"{switch.candidate} has {percent(share)} of the traffic: ending the switch would not move it",
+            f"to move it back: bluegreen failback {state.service}",
+        )
+    _settled(state, "abort")
+    return (ev.Aborted(),)
+
+
+def _accept(request: Accept, state: ServiceState) -> Sequence[ev.Event]:
+    switch = _open(state, "accept")
+    if switch.halt is None:
+        raise Refused(f"{switch.id} is {switch.condition}: there is no failed check to accept", _instead(state))
+    if not request.reason.strip():
+        raise Refused("accepting a failed check needs a reason", "say why: --reason TEXT")
+    failed = {finding.check: finding for finding in switch.halt.failed()}
+    known = ", ".join(sorted(name for name, finding in failed.items() if finding.acceptable)) or "none"
+    if request.check not in failed:
+        raise Refused(f"{request.check} is not among the failed checks of {switch.halt.id}", f"acceptable: {known}")
+    if not failed[request.check].acceptable:
+        raise Refused(f"{request.check} cannot be accepted: it keeps the traffic safe", f"acceptable: {known}")
+    accepted = switch.accepted | {request.check}
+    rest = [name for name in failed if name not in accepted]
+    return (ev.CheckAccepted(request.check),) if rest else (ev.CheckAccepted(request.check), ev.Resumed())
+
+
+def _stop(request: Stop, state: ServiceState) -> Sequence[ev.Event]:
+    switch = _open(state, "halt")
+    if switch.condition is Condition.HALTED:
+        raise Refused(f"{switch.id} is halted already", _instead(state))
+    if not request.reason.strip():
+        raise Refused("a halt needs a reason", "say why: --reason TEXT")
+    return (
+        ev.Halted(
+            halt=switch.next_halt(),
+            phase=switch.phase,
+            cause=Cause.OPERATOR,
+            summary=f"stopped by an operator: {request.reason}",
+            advice="when it is clear why: `resume`, or `failback`, or `abort`",
+        ),
+    )
+
+
+def _release(state: ServiceState) -> Sequence[ev.Event]:
+    if (switch := state.open_switch) is not None:
+        raise Refused(f"{switch.id} is {switch.condition}: the warm environment may yet be needed", _instead(state))
+    warm = state.last_warm()
+    if warm is None:
+        raise Refused(f"{state.service} has no warm environment", "there is nothing to let go")
+    return (ev.WarmReleased(warm.environment),)
+
+
+def _adopt(request: Adopt, state: ServiceState) -> Sequence[ev.Event]:
+    switch = state.open_switch
+    if switch is not None and switch.condition is not Condition.HALTED:
+        raise Refused(f"{switch.id} is {switch.condition}: weights change while it goes on", _instead(state))
+    moved = {
+        name: seen
+        for name, seen in request.seen.items()
+        if name in state.unsettled or name not in state.points or not state.points[name].native.same_split(seen)
+    }
+    if not moved:
+        raise Refused("every switch point shows what the journal says", "there is nothing to adopt")
+    return (ev.Adopted(moved),)
+
+
+# --- what several of them ask ---
+
+
+def _answers_this_halt(request: Request, state: ServiceState) -> None:
+    if request.halt is None:
+        return
+    switch = state.open_switch
+    present = switch.halt.id if switch and switch.halt else None
+    if present != request.halt:
+        now = f"the halt now is {present}" if present else "nothing is halted now"
+        raise StateMoved(f"the answer is to halt {request.halt}; {now}", "look again before you answer")
+
+
+def _open(state: ServiceState, verb: str) -> Switch:
+    switch = state.open_switch
+    if switch is None:
+        raise Refused(f"{state.service}: no switch is under way", f"there is nothing to {verb}")
+    return switch
+
+
+def _known_live(state: ServiceState) -> str:
+    if state.live is None:
+        raise Refused(
+            f"{state.service}: it is not known which environment is live",
+            "every switch point must give one and the same environment all of the traffic; see `status`",
+        )
+    if state.drift:
+        drift = next(iter(state.drift.values()))
+        raise Refused(
+            f"switch point {drift.point} shows {drift.seen}, the journal says {drift.expected}",
+            f"put the balancer right, or take it as it is: bluegreen adopt {state.service}",
+        )
+    return state.live
+
+
+def _settled(state: ServiceState, verb: str) -> None:
+    if state.unsettled:
+        names = ", ".join(sorted(state.unsettled))
+        raise Refused(
+            f"cannot {verb}: it is not known what became of a write to {names}",
+            "`resume` looks it up first; so does `failback`",
+        )
+
+
+def _instead(state: ServiceState) -> str:
+    return f"see `bluegreen explain {state.service}` for what is lawful now"

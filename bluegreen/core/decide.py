@@ -1,0 +1,125 @@
+"""What to do next: `next_step(state, now) -> step`. Pure; every prefix of every lawful journal has an answer.
+
+The invariants of every answer:
+* halted: nothing but waiting for a person (law 2);
+* a write whose outcome is unknown is looked up before anything else is done (law 3);
+* no share of the candidate is ever lowered, and no step leads back (law 1).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from bluegreen.core import events as ev
+from bluegreen.core import steps as st
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Weights
+
+WATCH_SECONDS_MAX = 15.0
+"""The longest watch that is recorded in one piece: what a crash can cost of a wait that was already observed."""
+LOST_MAX = 3
+"""Answers to writes that may be lost within one shift step before that is a halt."""
+
+
+def next_step(state: ServiceState, now: datetime) -> st.Step | None:
+    """The one next thing to do for a service; None: nothing is under way."""
+    switch = state.open_switch
+    if switch is None:
+        return None
+    if switch.condition is Condition.HALTED:
+        return st.AwaitOperator()
+    for point, change in state.unsettled.items():
+        return st.LookUp(point, change.expected, change.target, change.split)
+    if switch.open is not None and switch.open.unknown and not switch.plan.deploy_again:
+        return st.Conclude(_deploy_unknown(switch))
+    if switch.condition is Condition.PAUSED:
+        return st.Watch(None) if state.share(switch.candidate) > 0 else st.AwaitOperator()
+    return _running(state, switch, now)
+
+
+def target_split(switch: Switch, point: str, current: Weights, share: int) -> Weights:
+    """The split at a shift step: `share` tenths for the candidate, never less than it has; the others divide the rest
+    as they did when the switch began."""
+    share = max(share, current.share(switch.candidate))
+    rest = WHOLE - share
+    others = {name: weight for name, weight in switch.base[point].items() if name != switch.candidate}
+    total = sum(others.values())
+    if total == 0:  # the candidate had it all: what is left goes where the switch came from
+        others = {name: int(name == switch.source) for name in others}
+        total = sum(others.values())
+    split = {name: weight * rest // total if total else 0 for name, weight in others.items()}
+    left = rest - sum(split.values())
+    if left:
+        largest = max(others, key=lambda name: (others[name], name))
+        split[largest] += left
+    return Weights.of({**split, switch.candidate: share})
+
+
+def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:
+    match switch.phase:
+        case Phase.PREFLIGHT:
+            return st.ProveWarm() if switch.kind is Kind.FAILBACK else st.Preflight()
+        case Phase.DEPLOY:
+            return st.Deploy()
+        case Phase.WAIT_HEALTHY:
+            return st.WaitHealthy()
+        case Phase.SMOKE:
+            return st.Smoke()
+        case Phase.SHIFT:
+            return _shift(state, switch)
+        case Phase.BAKE:
+            left = switch.plan.bake_seconds - switch.watched
+            return st.Watch(min(left, WATCH_SECONDS_MAX)) if left > 0 else st.Conclude(ev.Baked())
+        case Phase.KEEP_WARM:
+            return st.Conclude(_keep_warm(state, switch, now))
+        case Phase.ENDED:
+            raise AssertionError("an open switch has not ended")
+    assert_never(switch.phase)
+
+
+def _shift(state: ServiceState, switch: Switch) -> st.Step:
+    """One shift step: every switch point in turn, then the wait."""
+    if switch.lost >= LOST_MAX:
+        return st.Conclude(_answers_lost(switch))
+    share = switch.steps[switch.index]
+    for name in switch.plan.points:
+        point = state.points[name]
+        split = target_split(switch, name, point.split, share)
+        if not point.split.same_split(split):
+            return st.SetWeights(name, point.native, split)
+    if switch.index == len(switch.steps) - 1:
+        return st.Conclude(ev.Shifted())
+    if all(base.share(switch.candidate) >= share for base in switch.base.values()):
+        return st.Conclude(ev.StepReached(switch.index))  # it was there before: nothing moved, nothing to wait for
+    if switch.plan.wait_seconds is None:
+        return st.Conclude(ev.StepReached(switch.index) if switch.approved == switch.index else ev.ApprovalAwaited())
+    left = switch.plan.wait_seconds - switch.watched
+    return st.Watch(min(left, WATCH_SECONDS_MAX)) if left > 0 else st.Conclude(ev.StepReached(switch.index))
+
+
+def _keep_warm(state: ServiceState, switch: Switch, now: datetime) -> ev.KeptWarm:
+    if switch.kind is Kind.FAILBACK or switch.source not in state.warm:
+        return ev.KeptWarm(None, None)
+    return ev.KeptWarm(switch.source, now + timedelta(seconds=switch.plan.keep_warm_seconds))
+
+
+def _deploy_unknown(switch: Switch) -> ev.Halted:
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.INTERRUPTED,
+        summary=f"the daemon ended while the deployment to {switch.candidate} ran: what became of it is not known",
+        advice=f"look at {switch.candidate}, then `resume` to run the deployment again; it has no traffic",
+        closes_step=True,
+    )
+
+
+def _answers_lost(switch: Switch) -> ev.Halted:
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.OUTCOME_UNKNOWN,
+        summary=f"{switch.lost} writes to the balancer were lost in one shift step; none of them was made",
+        advice="look at the way to the balancer, then `resume`",
+    )

@@ -1,0 +1,368 @@
+"""The transition table, and the fold of the journal over it.
+
+A move of a switch is an entry in TRANSITIONS (where it stands) and in CONDITIONS (how it fares). An event is lawful
+when both have an entry for it; a missing entry is the error. The diagram in README.md is drawn from these tables.
+
+The invariants that `apply` keeps, whatever the events:
+* weights on record are only ever what a balancer showed;
+* a write without an outcome is on record as unsettled until it has been looked up;
+* the condition `halted` is left only by an event that an operator alone can cause.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+
+from bluegreen.core import events as ev
+from bluegreen.core.state import (
+    KEYS_MAX,
+    PAST_MAX,
+    Change,
+    Drift,
+    Halt,
+    OpenStep,
+    Operation,
+    Point,
+    ServiceState,
+    Switch,
+)
+from bluegreen.errors import BlueGreenError
+from bluegreen.model import WHOLE, Condition, Kind, Phase, Release, Warm, Weights
+
+
+class IllegalTransition(BlueGreenError):
+    """A bug, or a journal that no lawful run can have written: stop, leave the traffic alone."""
+
+
+Moves = Mapping[type[ev.Event], Phase]
+
+
+def _moves(phase: Phase, onward: Moves) -> Moves:
+    """What may happen in a phase: its own way onward, what keeps it where it is, and the ends."""
+    stays = (ev.StepStarted, ev.Halted, ev.Paused, ev.Resumed, ev.CheckAccepted, ev.Restarted)
+    settles = (ev.WeightsSet, ev.WeightsUnchanged, ev.OutcomeLost)
+    ends = (ev.Aborted, ev.FailedBack, ev.Superseded)
+    return MappingProxyType(
+        {
+            **dict.fromkeys((*stays, *settles), phase),
+            **dict.fromkeys(ends, Phase.ENDED),
+            **onward,
+        }
+    )
+
+
+TRANSITIONS: Mapping[Phase, Moves] = MappingProxyType(
+    {
+        Phase.PREFLIGHT: _moves(Phase.PREFLIGHT, {ev.PreflightPassed: Phase.DEPLOY, ev.WarmProven: Phase.SHIFT}),
+        Phase.DEPLOY: _moves(Phase.DEPLOY, {ev.Deployed: Phase.WAIT_HEALTHY}),
+        Phase.WAIT_HEALTHY: _moves(Phase.WAIT_HEALTHY, {ev.BecameHealthy: Phase.SMOKE}),
+        Phase.SMOKE: _moves(Phase.SMOKE, {ev.SmokePassed: Phase.SHIFT}),
+        Phase.SHIFT: _moves(
+            Phase.SHIFT,
+            {
+                ev.Watched: Phase.SHIFT,
+                ev.ApprovalAwaited: Phase.SHIFT,
+                ev.Approved: Phase.SHIFT,
+                ev.Promoted: Phase.SHIFT,
+                ev.StepReached: Phase.SHIFT,
+                ev.Shifted: Phase.BAKE,
+            },
+        ),
+        Phase.BAKE: _moves(Phase.BAKE, {ev.Watched: Phase.BAKE, ev.Baked: Phase.KEEP_WARM}),
+        Phase.KEEP_WARM: _moves(Phase.KEEP_WARM, {ev.KeptWarm: Phase.ENDED}),
+        Phase.ENDED: MappingProxyType({}),
+    }
+)
+
+_OUTCOMES = (
+    ev.PreflightPassed,
+    ev.WarmProven,
+    ev.Deployed,
+    ev.BecameHealthy,
+    ev.SmokePassed,
+    ev.WeightsSet,
+    ev.WeightsUnchanged,
+    ev.OutcomeLost,
+)
+"""How a step under way ends. It may end while the switch is paused or halted: a fact is a fact."""
+
+CONDITIONS: Mapping[Condition, Mapping[type[ev.Event], Condition]] = MappingProxyType(
+    {
+        Condition.RUNNING: MappingProxyType(
+            {
+                **dict.fromkeys(_OUTCOMES, Condition.RUNNING),
+                **dict.fromkeys(
+                    (ev.StepStarted, ev.Restarted, ev.Watched, ev.StepReached, ev.Shifted, ev.Baked, ev.Promoted),
+                    Condition.RUNNING,
+                ),
+                ev.Paused: Condition.PAUSED,
+                ev.ApprovalAwaited: Condition.PAUSED,
+                ev.Halted: Condition.HALTED,
+                ev.KeptWarm: Condition.COMPLETED,
+                ev.Aborted: Condition.ABORTED,
+                ev.FailedBack: Condition.FAILED_BACK,
+            }
+        ),
+        Condition.PAUSED: MappingProxyType(
+            {
+                **dict.fromkeys(_OUTCOMES, Condition.PAUSED),
+                **dict.fromkeys((ev.StepStarted, ev.Restarted), Condition.PAUSED),
+                **dict.fromkeys((ev.Resumed, ev.Approved, ev.Promoted), Condition.RUNNING),
+                ev.Halted: Condition.HALTED,
+                ev.Aborted: Condition.ABORTED,
+                ev.FailedBack: Condition.FAILED_BACK,
+            }
+        ),
+        Condition.HALTED: MappingProxyType(
+            {
+                **dict.fromkeys(_OUTCOMES, Condition.HALTED),
+                **dict.fromkeys((ev.Restarted, ev.Halted, ev.CheckAccepted), Condition.HALTED),
+                **dict.fromkeys((ev.Resumed, ev.Promoted), Condition.RUNNING),
+                ev.Aborted: Condition.ABORTED,
+                ev.FailedBack: Condition.FAILED_BACK,
+                ev.Superseded: Condition.SUPERSEDED,
+            }
+        ),
+        Condition.COMPLETED: MappingProxyType({}),
+        Condition.ABORTED: MappingProxyType({}),
+        Condition.FAILED_BACK: MappingProxyType({}),
+        Condition.SUPERSEDED: MappingProxyType({}),
+    }
+)
+
+
+def fold(service: str, records: tuple[ev.Record, ...]) -> ServiceState:
+    """The state that a service's journal adds up to. Raises IllegalTransition."""
+    state = ServiceState(service)
+    for record in records:
+        state = apply(state, record)
+    return state
+
+
+def apply(state: ServiceState, record: ev.Record) -> ServiceState:
+    """One entry further. Raises IllegalTransition, changing nothing, where the tables have no entry for the event."""
+    match record.event:
+        case ev.Requested():
+            changed = _begin(state, record, record.event)
+        case ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.WarmReleased():
+            changed = _of_service(state, record, record.event)
+        case _:
+            changed = _of_switch(state, record)
+    return replace(changed, version=state.version + 1, keys=_remember_key(changed, record))
+
+
+# --- the service ---
+
+
+def _of_service(
+    state: ServiceState,
+    record: ev.Record,
+    event: ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.WarmReleased,
+) -> ServiceState:
+    match event:
+        case ev.Baseline(live=live, weights=weights):
+            releases = {**state.releases}
+            releases.setdefault(live, Release(version=None, since=record.at))
+            return replace(state, live=live, points=_recorded(state, weights), releases=releases, drift={})
+        case ev.Adopted(weights=weights):
+            points = _recorded(state, weights)
+            drift = {name: drift for name, drift in state.drift.items() if name not in weights}
+            unsettled = {name: change for name, change in state.unsettled.items() if name not in weights}
+            now_live = state.live if state.open_switch else sole_live(points) or state.live
+            warm = {name: kept for name, kept in state.warm.items() if name != now_live}
+            return replace(state, points=points, drift=drift, unsettled=unsettled, live=now_live, warm=warm)
+        case ev.DriftSeen(point=point, expected=expected, seen=seen):
+            return replace(state, drift={**state.drift, point: Drift(point, expected, seen, record.at)})
+        case ev.DriftGone(point=point):
+            return replace(state, drift={name: d for name, d in state.drift.items() if name != point})
+        case ev.WarmReleased(environment=environment):
+            return replace(state, warm={name: w for name, w in state.warm.items() if name != environment})
+
+
+def _recorded(state: ServiceState, weights: Mapping[str, Weights]) -> dict[str, Point]:
+    return {**state.points, **{name: Point(native, as_split(native)) for name, native in weights.items()}}
+
+
+def as_split(native: Weights) -> Weights:
+    """Weights as shares in tenths of a percent; they add up to WHOLE but for rounding."""
+    return Weights.of({name: native.share(name) for name in native})
+
+
+def sole_live(points: Mapping[str, Point]) -> str | None:
+    """The one environment with all of the traffic on every switch point, if there is one."""
+    candidates = [{name for name in point.native if point.native.share(name) == WHOLE} for point in points.values()]
+    common = set.intersection(*candidates) if candidates else set()
+    return next(iter(common)) if len(common) == 1 else None
+
+
+def _remember_key(state: ServiceState, record: ev.Record) -> Mapping[str, tuple[str, str | None]]:
+    if record.key is None:
+        return state.keys
+    kept = {**state.keys, record.key: (record.key_digest or "", record.switch)}
+    return dict(list(kept.items())[-KEYS_MAX:])
+
+
+# --- a switch ---
+
+
+def _begin(state: ServiceState, record: ev.Record, event: ev.Requested) -> ServiceState:
+    if state.open_switch is not None or record.switch is None:
+        raise IllegalTransition(f"{state.service}: a switch begins while {state.switch and state.switch.id} is open")
+    switch = Switch(
+        id=record.switch,
+        kind=event.switch_kind,
+        service=state.service,
+        candidate=event.candidate,
+        source=event.source,
+        version=event.version,
+        artifact=event.artifact,
+        plan=event.plan,
+        steps=event.plan.steps,
+        base={name: as_split(weights) for name, weights in event.base.items()},
+        config=event.config,
+        config_hash=event.config_hash,
+        requested_by=record.by,
+        reason=record.reason,
+        started_at=record.at,
+        changed_at=record.at,
+    )
+    past = state.past if state.switch is None else (*state.past, state.switch)[-PAST_MAX:]
+    warm = state.warm
+    if event.switch_kind is Kind.DEPLOYMENT:
+        warm = {name: kept for name, kept in warm.items() if name != event.candidate}
+    return replace(state, switch=switch, past=past, warm=warm)
+
+
+def _of_switch(state: ServiceState, record: ev.Record) -> ServiceState:
+    switch, event = state.open_switch, record.event
+    if switch is None or record.switch != switch.id:
+        raise IllegalTransition(f"{state.service}: {type(event).__name__} belongs to no open switch")
+    phase = TRANSITIONS[switch.phase].get(type(event))
+    condition = CONDITIONS[switch.condition].get(type(event))
+    if phase is None or condition is None:
+        raise IllegalTransition(
+            f"{switch.id}: {type(event).__name__} is not lawful in phase {switch.phase}, condition {switch.condition}"
+        )
+    if isinstance(event, ev.Aborted) and state.share(switch.candidate) > 0:
+        raise IllegalTransition(f"{switch.id}: aborted while {switch.candidate} has traffic")
+    moved = replace(switch, phase=phase, condition=condition, changed_at=record.at)
+    if not condition.is_open:
+        moved = replace(moved, ended_at=record.at, ended_by=record.by, halt=None, open=None)
+    if switch.condition is Condition.HALTED and condition is Condition.RUNNING:
+        moved = replace(moved, halt=None, lost=0)
+    moved = _counted(_noted(moved, switch, record), record)
+    return _effects(replace(state, switch=moved), before=switch, now=moved, record=record)
+
+
+def _noted(moved: Switch, before: Switch, record: ev.Record) -> Switch:
+    """The step under way, and the list of what was done."""
+    event, under_way = record.event, before.open
+    if isinstance(event, ev.StepStarted):
+        change = None
+        if event.expected is not None and event.target is not None and event.split is not None:
+            change = Change(event.expected, event.target, event.split)
+        return replace(moved, open=OpenStep(event.step, record.at, event.point, change))
+    if isinstance(event, ev.Restarted):
+        orphan = replace(under_way, unknown=True) if under_way and under_way.step == Phase.DEPLOY else None
+        return replace(moved, open=orphan)
+    closes = isinstance(event, _OUTCOMES) or (isinstance(event, ev.Halted) and event.closes_step)
+    if not closes:
+        return moved
+    outcome, detail = _outcome(event)
+    step = under_way.step if under_way else before.phase.value
+    done = Operation(step, outcome, record.at, detail)
+    return replace(moved, open=None, operations=(*moved.operations, done)[-PAST_MAX:])
+
+
+def _outcome(event: ev.Event) -> tuple[str, str]:
+    match event:
+        case ev.WeightsSet(point=point, split=split, recovered=recovered):
+            return "done", f"{point}: {split}" + (" (found by looking)" if recovered else "")
+        case ev.WeightsUnchanged(point=point):
+            return "not done", f"{point}: the balancer shows that the write was not made"
+        case ev.OutcomeLost(point=point, reason=reason):
+            return "unknown", f"{point}: {reason}"
+        case ev.Halted(summary=summary):
+            return "failed", summary
+        case ev.Deployed(summary=summary) | ev.BecameHealthy(summary=summary):
+            return "done", summary
+        case (
+            ev.PreflightPassed(findings=findings) | ev.WarmProven(findings=findings) | ev.SmokePassed(findings=findings)
+        ):
+            return "done", f"{len(findings)} looked at"
+        case _:
+            return "done", ""
+
+
+def _counted(switch: Switch, record: ev.Record) -> Switch:
+    """What the switch itself counts and remembers."""
+    match record.event:
+        case ev.Halted(halt=id_, phase=phase, cause=cause, summary=summary, advice=advice, findings=found, output=out):
+            halt = Halt(id_, record.at, record.by, phase, cause, summary, advice, found, out)
+            return replace(switch, halt=halt, halts=switch.halts + 1, awaiting_approval=False)
+        case ev.Paused():
+            return replace(switch, paused_by=record.by)
+        case ev.ApprovalAwaited():
+            return replace(switch, awaiting_approval=True)
+        case ev.Approved():
+            return replace(switch, awaiting_approval=False, approved=switch.index)
+        case ev.Promoted():
+            return replace(switch, awaiting_approval=False, steps=(*switch.steps[: switch.index], WHOLE), paused_by="")
+        case ev.Resumed():
+            return replace(switch, awaiting_approval=False, paused_by="")
+        case ev.CheckAccepted(check=check):
+            return replace(switch, accepted=switch.accepted | {check})
+        case ev.Watched(seconds=seconds):
+            return replace(switch, watched=switch.watched + seconds)
+        case ev.StepReached(index=index):
+            return replace(switch, index=index + 1, watched=0.0, lost=0)
+        case ev.Shifted():
+            return replace(switch, watched=0.0)
+        case ev.SmokePassed() | ev.WarmProven():
+            return replace(switch, smoke_passed=True)
+        case ev.OutcomeLost():
+            return replace(switch, lost=switch.lost + 1)
+        case _:
+            return switch
+
+
+def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Record) -> ServiceState:
+    """What an event of the switch changes for its service."""
+    match record.event:
+        case ev.StepStarted(step=Phase.DEPLOY):
+            # from here on nobody knows what the candidate holds, until the deployer has said so
+            return replace(state, releases={**state.releases, now.candidate: Release(version=None, switch=now.id)})
+        case ev.Deployed():
+            release = Release(now.version, now.artifact, record.at, now.id)
+            return replace(state, releases={**state.releases, now.candidate: release})
+        case ev.WeightsSet(point=point, weights=weights, split=split):
+            points = {**state.points, point: Point(weights, split)}
+            return replace(state, points=points, unsettled=_without(state.unsettled, point))
+        case ev.WeightsUnchanged(point=point):
+            return replace(state, unsettled=_without(state.unsettled, point))
+        case ev.OutcomeLost() | ev.Restarted() if before.open and before.open.point and before.open.change:
+            return replace(state, unsettled={**state.unsettled, before.open.point: before.open.change})
+        case ev.Shifted():
+            return _live_moved(state, now, record)
+        case ev.KeptWarm(environment=str(environment), protected_until=datetime() as until):
+            if (warm := state.warm.get(environment)) is None:
+                return state
+            return replace(state, warm={**state.warm, environment: replace(warm, protected_until=until)})
+        case _:
+            return state
+
+
+def _live_moved(state: ServiceState, switch: Switch, record: ev.Record) -> ServiceState:
+    """The candidate has it all: it is live. What a deployment left is warm; what a failback left is idle."""
+    warm = {name: kept for name, kept in state.warm.items() if name != switch.candidate}
+    if switch.kind is Kind.DEPLOYMENT and state.live is not None and state.live != switch.candidate:
+        until = record.at + timedelta(seconds=switch.plan.bake_seconds + switch.plan.keep_warm_seconds)
+        warm[state.live] = Warm(state.live, record.at, until)
+    return replace(state, live=switch.candidate, warm=warm)
+
+
+def _without(mapping: Mapping[str, Change], name: str) -> Mapping[str, Change]:
+    return {key: value for key, value in mapping.items() if key != name}

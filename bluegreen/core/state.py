@@ -1,0 +1,169 @@
+"""What the journal adds up to: a service and its switch, as frozen values. Only `phases.apply` makes new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bluegreen.model import Cause, Condition, Finding, Kind, Phase, Plan, Release, Role, Warm, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of weights at one switch point: native before and after, and the split asked for in tenths."""
+
+    expected: Weights
+    target: Weights
+    split: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class OpenStep:
+    """A step that has an intent on record and no outcome yet. `unknown`: the process that ran it is gone."""
+
+    step: str
+    since: datetime
+    point: str | None = None
+    change: Change | None = None
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Why everything stands still, and since when. `id` is what an answer must name."""
+
+    id: str
+    at: datetime
+    by: str
+    phase: Phase
+    cause: Cause
+    summary: str
+    advice: str
+    findings: tuple[Finding, ...]
+    output: str
+
+    def failed(self) -> tuple[Finding, ...]:
+        """The findings that were not good."""
+        return tuple(finding for finding in self.findings if not finding.ok)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing that a switch did or tried: `outcome` is done, failed, unknown or under way."""
+
+    step: str
+    outcome: str
+    at: datetime
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A switch point's weights on record: as the balancer shows them, and the split they stand for, in tenths."""
+
+    native: Weights
+    split: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One run from request to end."""
+
+    id: str
+    kind: Kind
+    service: str
+    candidate: str
+    source: str
+    version: str | None
+    artifact: str | None
+    plan: Plan
+    steps: tuple[int, ...]
+    base: Mapping[str, Weights]
+    config: str
+    config_hash: str
+    requested_by: str
+    reason: str
+    started_at: datetime
+    phase: Phase = Phase.PREFLIGHT
+    condition: Condition = Condition.RUNNING
+    index: int = 0
+    """The shift step that is being taken or waited for, from 0."""
+    watched: float = 0.0
+    """Seconds of the present wait or bake that were observed with every gate good."""
+    approved: int = -1
+    """The last shift step that a person approved."""
+    awaiting_approval: bool = False
+    paused_by: str = ""
+    lost: int = 0
+    """How many answers to writes were lost in the present shift step."""
+    halts: int = 0
+    halt: Halt | None = None
+    accepted: frozenset[str] = frozenset()
+    smoke_passed: bool = False
+    """Law 5: the candidate has proven itself for exactly this release (or each failure was accepted by name)."""
+    open: OpenStep | None = None
+    operations: tuple[Operation, ...] = ()
+    changed_at: datetime | None = None
+    ended_at: datetime | None = None
+    ended_by: str = ""
+
+    def next_halt(self) -> str:
+        """The id that the next halt of this switch gets."""
+        return f"{self.id}-h{self.halts + 1}"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A switch point that shows other weights (native) than the journal says."""
+
+    point: str
+    expected: Weights
+    seen: Weights
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """Everything that is known of a service from its journal. `version` is the number of its entries."""
+
+    service: str
+    version: int = 0
+    live: str | None = None
+    points: Mapping[str, Point] = field(default_factory=dict)
+    releases: Mapping[str, Release] = field(default_factory=dict)
+    warm: Mapping[str, Warm] = field(default_factory=dict)
+    drift: Mapping[str, Drift] = field(default_factory=dict)
+    unsettled: Mapping[str, Change] = field(default_factory=dict)
+    """Writes whose outcome is unknown, by switch point: to be looked up before anything else."""
+    switch: Switch | None = None
+    """The open switch, or the last one that ended."""
+    past: tuple[Switch, ...] = ()
+    """Ended switches before that one, oldest first; the last PAST_MAX."""
+    keys: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
+    """Idempotency-Key -> (digest of the request, the switch that it led to); the last KEYS_MAX."""
+
+    @property
+    def open_switch(self) -> Switch | None:
+        """The switch that holds the service, if one does."""
+        return self.switch if self.switch is not None and self.switch.condition.is_open else None
+
+    def share(self, environment: str) -> int:
+        """The environment's largest share over all switch points, in tenths of a percent."""
+        return max((point.native.share(environment) for point in self.points.values()), default=0)
+
+    def role(self, environment: str) -> Role:
+        """What the environment is at present."""
+        if environment == self.live:
+            return Role.LIVE
+        if (switch := self.open_switch) is not None and environment == switch.candidate:
+            return Role.CANDIDATE
+        return Role.WARM if environment in self.warm else Role.IDLE
+
+    def last_warm(self) -> Warm | None:
+        """The environment that a failback would go to: the one that was live last."""
+        return max(self.warm.values(), key=lambda warm: warm.since, default=None)
+
+
+PAST_MAX = 200
+KEYS_MAX = 500
