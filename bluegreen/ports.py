@@ -9,7 +9,7 @@ Contracts hold for every implementation and are tested by one suite for each Pro
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -41,6 +41,11 @@ class Balancer(Protocol):
     @property
     def kind(self) -> str:
         """The kind of the balancer, as in the configuration."""
+        ...
+
+    @property
+    def settle(self) -> float:
+        """Seconds that a read may lag behind a write: before they are over, an old value proves nothing."""
         ...
 
     def native(self, split: Weights) -> Weights:
@@ -171,5 +176,57 @@ class Store(Protocol):
         ...
 
 
-Publish = Callable[[Entry], Awaitable[None]]
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One of a service's environments, with the values that its file gives it."""
+
+    name: str
+    values: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """How many healthy targets are enough: a count, or a share of those registered in tenths of a percent."""
+
+    count: int = 1
+    share: int = 0
+
+    def of(self, registered: int) -> int:
+        """The number wanted of so many; at least one."""
+        return max(self.count, -(-registered * self.share // 1000), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Everything that the steps of one service reach the world by, opened from one configuration."""
+
+    service: str
+    environments: tuple[Environment, ...]
+    balancers: Mapping[str, Balancer]
+    deployer: Deployer
+    smoke: tuple[Check, ...]
+    smoke_unversioned: frozenset[str]
+    """Names of the smoke checks that need no version: what can be asked of an environment whose release is unknown."""
+    gates: tuple[Check, ...]
+    guards: tuple[Check, ...]
+    health: Enough
+    health_timeout: float
+    health_every: float
+    failback_health: Enough
+
+    def scene(self, environment: str, version: str | None, artifact: str | None) -> Scene:
+        """What placeholders stand for in that environment."""
+        values = next(one.values for one in self.environments if one.name == environment)
+        return Scene(self.service, environment, version, artifact, values)
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        for balancer in self.balancers.values():
+            await balancer.close()
+        for check in (*self.smoke, *self.gates, *self.guards):
+            await check.close()
+        await self.deployer.close()
+
+
+Publish = Callable[[Entry], None]
 """What the engine calls with each entry once it is durable and applied: log line, metrics, live streams."""

@@ -1,0 +1,52 @@
+"""Before anything is touched: everything that the way forward needs is tried."""
+
+from __future__ import annotations
+
+from bluegreen.core import events as ev
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.errors import BalancerError
+from bluegreen.model import Cause, Finding, percent
+from bluegreen.ports import Ports, Store
+from bluegreen.steps import looks
+
+
+async def run(switch: Switch, state: ServiceState, ports: Ports, store: Store) -> ev.Event:
+    """PreflightPassed with every finding, or a halt with all of them: not only the first."""
+    findings = await examine(switch.candidate, switch.source, switch, state, ports, store)
+    if looks.all_ok(findings):
+        return ev.PreflightPassed(findings)
+    drifted = any(not finding.ok and finding.check.endswith(": weights") for finding in findings)
+    return looks.halted(switch, Cause.DRIFT if drifted else Cause.PREFLIGHT_FAILED, findings)
+
+
+async def examine(
+    candidate: str, live: str, switch: Switch | None, state: ServiceState, ports: Ports, store: Store,
+    version: str | None = None, artifact: str | None = None,
+) -> tuple[Finding, ...]:  # fmt: skip
+    """Every finding of a preflight. Changes nothing: `plan` shows the same, with no switch."""
+    if switch is not None:
+        version, artifact = switch.version, switch.artifact
+    scene = ports.scene(candidate, version, artifact)
+    examined = await looks.at_all(ports.balancers, lambda balancer: balancer.examine())
+    findings = [await store.writable()]
+    for name, found in examined.items():
+        if isinstance(found, BalancerError):
+            findings.append(Finding(f"{name}: reachable", ok=False, summary=found.what, advice=found.advice))
+        else:
+            findings.extend(found)
+    findings.extend(await looks.weights(ports, state))
+    findings.append(_idle(candidate, state))
+    findings.extend(await looks.health(ports, live, ports.failback_health))
+    findings.extend(await ports.deployer.examine(scene))
+    findings.extend(await looks.all_checks(ports.guards, scene, switch.accepted if switch else frozenset()))
+    return tuple(findings)
+
+
+def _idle(candidate: str, state: ServiceState) -> Finding:
+    share = state.share(candidate)
+    return Finding(
+        f"{candidate} idle",
+        ok=share == 0,
+        summary=f"{candidate} has {percent(share)} of the traffic",
+        advice="" if share == 0 else "what has traffic is never deployed over",
+    )

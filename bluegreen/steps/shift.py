@@ -1,0 +1,128 @@
+"""Move weights: look, compare, write once, read back. The one room that moves production traffic.
+
+Invariants, whatever fails:
+* nothing is written before the candidate has enough healthy targets at this very moment (law 5);
+* nothing is written on top of weights other than those the plan expects (law 4);
+* a write is sent once; a lost answer is returned as lost and looked up, never sent again on a guess (law 3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from bluegreen.core import events as ev
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.core.steps import LookUp, SetWeights
+from bluegreen.errors import AccessDenied, BalancerError, Drifted, OutcomeUnknown, Rejected, Throttled, Unreachable
+from bluegreen.model import Cause, Kind, Weights
+from bluegreen.ports import Balancer, Clock, Ports
+from bluegreen.steps import looks
+
+WRITE_TRIES = 4
+"""Tries of a write that surely had no effect (not reached, throttled)."""
+BACKOFF_SECONDS = 0.5
+LOOK_SECONDS = 60.0
+"""How long a balancer that cannot be read is asked for the truth about a lost answer, before that is a halt."""
+LOOK_EVERY = 0.3
+
+
+async def run(
+    step: SetWeights, target: Weights, switch: Switch, state: ServiceState, ports: Ports, clock: Clock
+) -> ev.Event:
+    """WeightsSet with what the balancer shows, OutcomeLost, or a halt with nothing changed by this step."""
+    forward = switch.kind is Kind.DEPLOYMENT
+    findings = await looks.health(ports, switch.candidate, ports.health if forward else ports.failback_health)
+    if not looks.all_ok(findings):
+        return looks.halted(switch, Cause.UNHEALTHY, findings)
+    if forward and state.share(switch.candidate) > 0:  # before it has traffic, a gate has nothing to see
+        scene = ports.scene(switch.candidate, switch.version, switch.artifact)
+        findings = await looks.all_checks(ports.gates, scene, switch.accepted)
+        if not looks.all_ok(findings):
+            return looks.halted(switch, Cause.GATE_FAILED, findings)
+    return await _write(step, target, switch, ports.balancers[step.point], clock)
+
+
+async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> ev.Event:
+    """WeightsSet or WeightsUnchanged once the balancer has told the same twice; a halt where it tells neither.
+
+    An old value proves nothing before the balancer's `settle` time is over.
+    """
+    balancer = ports.balancers[step.point]
+    loop = asyncio.get_running_loop()
+    began, last = loop.time(), None
+    while True:
+        shown, trouble = await _read(balancer)
+        age = loop.time() - began
+        if shown is not None and last is not None and shown.same_split(last):
+            if shown.same_split(step.target):
+                return ev.WeightsSet(step.point, shown, step.split, recovered=True)
+            if age >= balancer.settle:
+                if shown.same_split(step.expected):
+                    return ev.WeightsUnchanged(step.point)
+                return _drift(switch, step.point, step.expected, shown, closes_step=False)
+        if age >= LOOK_SECONDS + balancer.settle:
+            return looks.halted(
+                switch,
+                Cause.OUTCOME_UNKNOWN,
+                summary=f"what became of a write to {step.point} is not known: {trouble or 'it never tells twice the same'}",
+                advice=f"look at the balancer yourself; `resume` looks again. Asked for: {step.split}",
+                closes_step=False,
+            )
+        last = shown
+        await clock.sleep(LOOK_EVERY)
+
+
+async def _write(step: SetWeights, target: Weights, switch: Switch, balancer: Balancer, clock: Clock) -> ev.Event:
+    for attempt in range(1, WRITE_TRIES + 1):
+        try:
+            await balancer.write(step.expected, target)
+        except Drifted as drift:
+            return _drift(switch, step.point, Weights.of(drift.expected), Weights.of(drift.seen))
+        except OutcomeUnknown as lost:
+            return ev.OutcomeLost(step.point, str(lost))
+        except (Throttled, Unreachable) as refusal:
+            if attempt == WRITE_TRIES:
+                return _refused(switch, step, Cause.BALANCER_UNREACHABLE, refusal)
+            await clock.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
+            continue
+        except (AccessDenied, Rejected) as refusal:
+            return _refused(switch, step, Cause.BALANCER_REFUSED, refusal)
+        return await _read_back(step, target, switch, balancer)
+    raise AssertionError("the last try returns")
+
+
+async def _read_back(step: SetWeights, target: Weights, switch: Switch, balancer: Balancer) -> ev.Event:
+    shown, trouble = await _read(balancer)
+    if shown is None:
+        return ev.OutcomeLost(step.point, f"acknowledged, but it cannot be read back: {trouble}")
+    if shown.same_split(target):
+        return ev.WeightsSet(step.point, shown, step.split)
+    if shown.same_split(step.expected):
+        return ev.OutcomeLost(step.point, "acknowledged, but the balancer still shows the old weights")
+    return _drift(switch, step.point, target, shown)
+
+
+async def _read(balancer: Balancer) -> tuple[Weights | None, str]:
+    try:
+        return await balancer.read(), ""
+    except BalancerError as error:
+        return None, str(error)
+
+
+def _drift(switch: Switch, point: str, expected: Weights, seen: Weights, *, closes_step: bool = True) -> ev.Halted:
+    return looks.halted(
+        switch,
+        Cause.DRIFT,
+        summary=f"somebody else changed {point}: it shows {seen}, expected was {expected}",
+        advice=f"put it right at the balancer and `resume`, or take it as it is: bluegreen adopt {switch.service}",
+        closes_step=closes_step,
+    )
+
+
+def _refused(switch: Switch, step: SetWeights, cause: Cause, refusal: BalancerError) -> ev.Halted:
+    return looks.halted(
+        switch,
+        cause,
+        summary=f"{step.point} did not take {step.split}: {refusal.what}; nothing was changed",
+        advice=refusal.advice or "mend the cause, then `resume`",
+    )

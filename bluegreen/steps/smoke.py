@@ -1,0 +1,50 @@
+"""Check the candidate before it gets any traffic; and what a failback asks of the environment it goes to."""
+
+from __future__ import annotations
+
+from bluegreen.core import events as ev
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.model import Cause, Finding
+from bluegreen.ports import Ports
+from bluegreen.steps import looks
+
+
+async def run(switch: Switch, ports: Ports) -> ev.Event:
+    """SmokePassed, or a halt that shows every check's finding."""
+    scene = ports.scene(switch.candidate, switch.version, switch.artifact)
+    findings = await looks.all_checks(ports.smoke, scene, switch.accepted)
+    if looks.all_ok(findings):
+        return ev.SmokePassed(findings)
+    return looks.halted(switch, Cause.CHECK_FAILED, findings)
+
+
+async def prove_warm(switch: Switch, state: ServiceState, ports: Ports) -> ev.Event:
+    """WarmProven, or a halt: the weights are those on record, and the receiving side can take the traffic.
+
+    An environment that still carries traffic is proven by its health; one that is only warm also by the smoke checks.
+    Gates are not asked: what they complain of is mostly the very reason for the failback.
+    """
+    findings = [
+        *await looks.weights(ports, state),
+        *await looks.health(ports, switch.candidate, ports.failback_health),
+    ]
+    if state.share(switch.candidate) == 0:
+        findings.extend(await _smoke_warm(switch, ports))
+    if looks.all_ok(findings):
+        return ev.WarmProven(tuple(findings))
+    drifted = any(not finding.ok and finding.check.endswith(": weights") for finding in findings)
+    return looks.halted(switch, Cause.DRIFT if drifted else Cause.PREFLIGHT_FAILED, findings)
+
+
+async def _smoke_warm(switch: Switch, ports: Ports) -> tuple[Finding, ...]:
+    scene = ports.scene(switch.candidate, switch.version, switch.artifact)
+    possible = [check for check in ports.smoke if switch.version or check.name in ports.smoke_unversioned]
+    left_out = [check.name for check in ports.smoke if check not in possible]
+    findings = await looks.all_checks(possible, scene, switch.accepted)
+    return (
+        *findings,
+        *(
+            Finding(name, ok=True, summary=f"not asked: the version in {switch.candidate} was never recorded")
+            for name in left_out
+        ),
+    )

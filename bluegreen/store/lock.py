@@ -1,0 +1,88 @@
+"""One process per state directory: a lock on a file of its own, and who holds it.
+
+The journal's database has a lock too (EXCLUSIVE), but that one is lost when anything in the process opens and closes
+the database file by other means; this file is opened by nobody else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.errors import Locked, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds, or last held, a lock: `started` is the process's start time in clock ticks since boot."""
+
+    pid: int
+    started: int
+    role: str
+
+    def is_alive(self) -> bool:
+        """Whether that very process still runs (a pid alone may have been given to another)."""
+        return start_time(self.pid) == self.started
+
+
+class Lock:
+    """Held from `acquire` to `release` or to the end of the process, however it ends."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._fd: int | None = None
+
+    def acquire(self, role: str) -> None:
+        """Take the lock, at once or not at all. Raises Locked with the holder's pid, or StoreError."""
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"the lock {self._path} cannot be opened: {error.strerror}", "mend the state directory's rights"
+            ) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            holder = read_holder(self._path)
+            raise Locked(*_who(self._path, holder), holder=holder.pid if holder else None) from None
+        me = Holder(os.getpid(), start_time(os.getpid()) or 0, role)
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, json.dumps({"pid": me.pid, "started": me.started, "role": role}).encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Let go. Idempotent. The file stays, so that nobody can lock a file that is about to vanish."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who wrote the lock file last; None where that cannot be told."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        document = json.loads(path.read_text())
+        return Holder(int(document["pid"]), int(document["started"]), str(document["role"]))
+    return None
+
+
+def start_time(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat: the process's start in clock ticks since boot; None where it does not run."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])
+
+
+def _who(path: Path, holder: Holder | None) -> tuple[str, str]:
+    if holder is None:
+        return f"{path.parent} is in use by another process", "one daemon per state directory: find it, or name another"
+    return (
+        f"{path.parent} is in use by process {holder.pid} ({holder.role})",
+        f"one daemon per state directory: see `ps {holder.pid}`; end it, or name another directory",
+    )
