@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bluegreen.core.events import Entry, Record
-from bluegreen.model import Finding, Target, Weights
+from bluegreen.model import Finding, Plan, Target, Weights
 
 
 class Clock(Protocol):
@@ -226,6 +226,30 @@ class Ports:
         for check in (*self.smoke, *self.gates, *self.guards):
             await check.close()
         await self.deployer.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One service as configured at one moment: what the core needs of it, and the text that restores all of it."""
+
+    service: str
+    environments: tuple[str, ...]
+    deployment: Plan
+    failback: Plan
+    config: str
+    config_hash: str
+
+
+class Workshop(Protocol):
+    """Turns configuration into ports. `restore` gives back the setup that a running switch started with."""
+
+    def restore(self, config: str) -> Setup:
+        """The setup that the text was written down from. Raises ConfigError."""
+        ...
+
+    def open(self, setup: Setup) -> Ports:
+        """Ports for it; nothing is contacted yet. Raises ConfigError."""
+        ...
 
 
 Publish = Callable[[Entry], None]

@@ -12,18 +12,21 @@ from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
-from bluegreen.model import WHOLE
+from bluegreen.model import WHOLE, percent
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+_LONGEST = 366 * 86400.0
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def seconds(value: object) -> float:
     """`500ms`, `30s`, `10m`, `24h`, `7d` -> seconds. Raises ValueError for anything else, bare numbers included."""
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", value.strip())):
-        return float(match[1]) * _UNITS[match[2]]
+        if (duration := float(match[1]) * _UNITS[match[2]]) > _LONGEST:
+            raise ValueError(f"{value!r} is longer than a year; wanted 366d at most")
+        return duration
     raise ValueError(f"{value!r} is not a duration; wanted a number with its unit: 500ms, 30s, 10m, 24h or 7d")
 
 
@@ -40,8 +43,17 @@ def tenths(value: object) -> int:
     raise ValueError(f"{value!r} is not a percentage; wanted one such as 5%, 0.1% or 100%")
 
 
+def duration_text(value: float) -> str:
+    """Seconds as `seconds` reads them, exactly: `90.0` -> `90s`."""
+    return f"{Decimal(repr(value)):f}s".replace(".0s", "s")
+
+
 def _wait(value: object) -> float | None:
     return None if value == "approve" else seconds(value)
+
+
+def _wait_text(value: float | None) -> str:
+    return "approve" if value is None else duration_text(value)
 
 
 def _minimum(value: object) -> int | str:
@@ -55,7 +67,7 @@ def _minimum(value: object) -> int | str:
 def _text(value: object) -> str:
     """An environment's value as text; YAML's numbers are taken as written, nothing else is."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r} is not text; put it in quotes")
+        raise ValueError("this is not text; put it in quotes")
     return str(value)
 
 
@@ -66,19 +78,35 @@ _DURATION: dict[str, Any] = {
 }
 _SHARE: dict[str, Any] = {"type": "string", "pattern": r"^\d+(\.\d+)?\s*%$", "examples": ["5%", "0.1%", "100%"]}
 
-Duration = Annotated[float, BeforeValidator(seconds), Field(json_schema_extra=_DURATION)]
-Share = Annotated[int, BeforeValidator(tenths), Field(json_schema_extra=_SHARE)]
-Wait = Annotated[float | None, BeforeValidator(_wait)]
-Minimum = Annotated[int | str, BeforeValidator(_minimum)]
+_MINIMUM: dict[str, Any] = {
+    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "pattern": _SHARE["pattern"]}],
+    "examples": [2, "50%"],
+}
+
+# Read from, and written as, what an operator writes: a configuration that was written down reads back the same.
+Duration = Annotated[
+    float,
+    BeforeValidator(seconds),
+    PlainSerializer(duration_text, return_type=str, when_used="json"),
+    Field(json_schema_extra=_DURATION),
+]
+Share = Annotated[
+    int,
+    BeforeValidator(tenths),
+    PlainSerializer(percent, return_type=str, when_used="json"),
+    Field(json_schema_extra=_SHARE),
+]
+Wait = Annotated[float | None, BeforeValidator(_wait), PlainSerializer(_wait_text, return_type=str, when_used="json")]
+Minimum = Annotated[int | str, BeforeValidator(_minimum), Field(json_schema_extra=_MINIMUM)]
 Name = Annotated[str, Field(pattern=NAME)]
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text), Field(json_schema_extra={"type": ["string", "number"]})]
 Command = Annotated[list[str], Field(min_length=1, description="an argument list, never a shell line")]
 
 
 class Model(BaseModel):
     """Frozen, and strict about keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False)
 
 
 # --- switch points ---
@@ -103,8 +131,10 @@ class HAProxyPoint(Model):
     kind: Literal["haproxy"]
     name: Name | None = None
     socket: str = Field(description="the admin socket: a path, or HOST:PORT")
-    backend: str
-    servers: dict[Name, Annotated[list[str], Field(min_length=1)]]
+    backend: str = Field(description="the backend's name in HAProxy's configuration")
+    servers: dict[Name, Annotated[list[str], Field(min_length=1)]] = Field(
+        description="the names of the backend's servers, by environment"
+    )
     state_file: str | None = Field(
         None,
         description="HAProxy's server-state-file: weights are written through to it, since a reload forgets them",
@@ -115,11 +145,13 @@ class HAProxyPoint(Model):
 class ElbV2Point(Model):
     """A listener's default action, or a rule, of an Application or Network Load Balancer."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["listener"]}, {"required": ["rule"]}]})
+
     kind: Literal["elbv2"]
     name: Name | None = None
-    region: str
-    listener: str | None = None
-    rule: str | None = None
+    region: str = Field(description="the region of the load balancer, as in its ARNs: eu-west-1")
+    listener: str | None = Field(None, description="a listener's ARN: its default action is the switch point")
+    rule: str | None = Field(None, description="a rule's ARN: its action is the switch point")
     target_groups: dict[Name, str] = Field(description="names or ARNs")
     endpoint_url: str | None = None
     role: str | None = Field(None, description="the ARN of a role to assume for this switch point")
@@ -130,7 +162,8 @@ class ElbV2Point(Model):
     @model_validator(mode="after")
     def _one_place(self) -> ElbV2Point:
         if (self.listener is None) == (self.rule is None):
-            raise ValueError("wanted one of `listener` (its default action) and `rule`, not both and not neither")
+            found = "neither `listener` nor `rule`" if self.rule is None else "both `listener` and `rule`"
+            raise ValueError(f"found {found}; wanted one of them: a listener's default action, or a rule")
         return self
 
 
@@ -146,7 +179,7 @@ class CommandDeploy(Model):
     kind: Literal["command"]
     run: Command
     timeout: Duration = 600.0
-    directory: str | None = Field(None, description="where it runs; the daemon's own directory unless given")
+    directory: str | None = Field(None, description="where it runs; the service file's own directory unless given")
     variables: dict[str, str] = Field(default_factory=dict, description="environment variables, secrets by reference")
     idempotent: bool = Field(False, description="may be run again when its outcome is not known")
 
@@ -199,6 +232,8 @@ _KINDS = ("http", "tcp", "command", "targets", "cloudwatch_alarm", "prometheus")
 class Check(Model):
     """A check looks at exactly one thing: its kind is the key that says at what."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [kind]} for kind in _KINDS]})
+
     name: Name
     http: str | None = Field(None, description="a URL to GET")
     tcp: str | None = Field(None, description="HOST:PORT to connect to")
@@ -243,7 +278,11 @@ class Check(Model):
 class Shift(Model):
     """How the traffic moves forward."""
 
-    steps: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [WHOLE])
+    steps: Annotated[list[Share], Field(min_length=1)] = Field(
+        default_factory=lambda: [WHOLE],
+        description="shares of the receiving environment, rising to 100%",
+        json_schema_extra={"default": ["100%"]},
+    )
     wait: Wait = Field(
         0.0,
         description="after each step but the last: a duration, or `approve` for a person's word",
@@ -259,7 +298,11 @@ class Shift(Model):
 class Failback(Model):
     """How the traffic moves back when an operator says so."""
 
-    steps: Annotated[list[Share], Field(min_length=1)] = Field(default_factory=lambda: [WHOLE])
+    steps: Annotated[list[Share], Field(min_length=1)] = Field(
+        default_factory=lambda: [WHOLE],
+        description="shares of the receiving environment, rising to 100%",
+        json_schema_extra={"default": ["100%"]},
+    )
     wait: Duration = 0.0
     minimum: Minimum = Field("50%", description="healthy targets that the receiving environment needs")
 
@@ -287,18 +330,24 @@ class Health(Model):
 class Service(Model):
     """One service: what stands in `services/NAME.yaml`."""
 
-    service: Name
-    environments: dict[Name, dict[str, Text]]
-    switch_points: Annotated[list[SwitchPoint], Field(min_length=1)]
-    deploy: Deploy
-    smoke: list[Check] = Field(default_factory=list)
+    service: Name = Field(description="what users deploy; the name in every command")
+    environments: Annotated[dict[Name, dict[str, Text]], Field(min_length=2)] = Field(
+        description="two or more; each key of theirs can be used as {key} in deploy, smoke, gates and guards"
+    )
+    switch_points: Annotated[list[SwitchPoint], Field(min_length=1)] = Field(
+        description="every place in a load balancer where the service's traffic is divided"
+    )
+    deploy: Deploy = Field(description="how a release gets into an environment that has no traffic")
+    smoke: list[Check] = Field(default_factory=list, description="must pass before the candidate gets traffic")
     shift: Shift = Field(default_factory=Shift)
-    gates: list[Check] = Field(default_factory=list)
-    bake: Duration = 0.0
-    keep_warm: Duration = 14400.0
+    gates: list[Check] = Field(default_factory=list, description="looked at all through shift and bake")
+    bake: Duration = Field(0.0, description="how long the gates are looked at after the last step")
+    keep_warm: Duration = Field(14400.0, description="protected time of the previous environment")
     failback: Failback = Field(default_factory=Failback)
     health: Health = Field(default_factory=Health)
-    guards: list[Check] = Field(default_factory=list)
+    guards: list[Check] = Field(
+        default_factory=list, description="extra preflight checks; the built-in ones always run"
+    )
 
     def point_names(self) -> tuple[str, ...]:
         """Every switch point's name, in the file's order: its own, or one made of its kind and place."""
@@ -325,13 +374,13 @@ def point_name(point: MemoryPoint | HAProxyPoint | ElbV2Point) -> str:
 class State(Model):
     """Where the journal, its lock, the cards and the evidence are kept."""
 
-    directory: str = "/var/lib/bluegreen"
+    directory: str = Field("/var/lib/bluegreen", description="one daemon a directory: it is locked")
 
 
 class Control(Model):
     """The doors of the control endpoint."""
 
-    socket: str = "/run/bluegreen/control.sock"
+    socket: str = Field("/run/bluegreen/control.sock", description="the unix socket; who asks is the peer's uid")
     mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = Field("0660", description="of the socket, in octal")
     http: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] | None = Field(
         None, description="loopback HOST:PORT; absent: the unix socket only. Needs `tokens`"
@@ -344,7 +393,7 @@ class Control(Model):
 class Observe(Model):
     """How often the balancers are read between switches."""
 
-    every: Duration = 15.0
+    every: Duration = Field(15.0, description="how often each switch point is read")
 
 
 class Log(Model):
@@ -359,7 +408,7 @@ class Daemon(Model):
 
     state: State = Field(default_factory=State)
     control: Control = Field(default_factory=Control)
-    services: str = "services/*.yaml"
+    services: str = Field("services/*.yaml", description="one file a service, relative to this file")
     observe: Observe = Field(default_factory=Observe)
     log: Log = Field(default_factory=Log)
 

@@ -150,6 +150,7 @@ def admit(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[e
 
 def _deploy(request: Deploy, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
     live = _known_live(state)
+    _all_read(request.pinned, state)
     ended: list[ev.Event] = []
     if (switch := state.open_switch) is not None:
         if switch.condition is not Condition.HALTED:
@@ -211,6 +212,8 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
 def _failback(request: Failback, state: ServiceState) -> Sequence[ev.Event]:
     if not request.reason.strip():
         raise Refused("a failback needs a reason", "say why: --reason TEXT")
+    _all_read(request.pinned, state)
+    _no_drift(state)
     ended: list[ev.Event] = []
     target, source, version = failback_target(state)
     if state.open_switch is not None:
@@ -260,7 +263,7 @@ def failback_target(state: ServiceState) -> tuple[str, str, str | None]:
 
 
 def _may_carry(state: ServiceState, environment: str) -> bool:
-    return any(change.split.share(environment) > 0 for change in state.unsettled.values())
+    return any(change.split.share(environment) > 0 for change in state.in_doubt.values())
 
 
 def _resume(state: ServiceState) -> Sequence[ev.Event]:
@@ -377,18 +380,30 @@ def _known_live(state: ServiceState) -> str:
             f"{state.service}: it is not known which environment is live",
             "every switch point must give one and the same environment all of the traffic; see `status`",
         )
-    if state.drift:
-        drift = next(iter(state.drift.values()))
+    _no_drift(state)
+    return state.live
+
+
+def _no_drift(state: ServiceState) -> None:
+    for drift in state.drift.values():
         raise Refused(
             f"switch point {drift.point} shows {drift.seen}, the journal says {drift.expected}",
             f"put the balancer right, or take it as it is: bluegreen adopt {state.service}",
         )
-    return state.live
+
+
+def _all_read(pinned: Pinned, state: ServiceState) -> None:
+    missing = sorted(set(pinned.plan.points) - set(state.points))
+    if missing:
+        raise Refused(
+            f"{', '.join(missing)}: what this switch point shows is not on record yet",
+            "it must be readable and agree with the others; see `status`",
+        )
 
 
 def _settled(state: ServiceState, verb: str) -> None:
-    if state.unsettled:
-        names = ", ".join(sorted(state.unsettled))
+    if state.in_doubt:
+        names = ", ".join(sorted(state.in_doubt))
         raise Refused(
             f"cannot {verb}: it is not known what became of a write to {names}",
             "`resume` looks it up first; so does `failback`",

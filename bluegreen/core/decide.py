@@ -68,6 +68,8 @@ def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:
             return st.Smoke()
         case Phase.SHIFT:
             return _shift(state, switch)
+        case (Phase.BAKE | Phase.KEEP_WARM) if (write := _write(state, switch, WHOLE)) is not None:
+            return write  # a person took less than everything for the truth, and then let it go on
         case Phase.BAKE:
             left = switch.plan.bake_seconds - switch.watched
             return st.Watch(min(left, WATCH_SECONDS_MAX)) if left > 0 else st.Conclude(ev.Baked())
@@ -80,14 +82,9 @@ def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:
 
 def _shift(state: ServiceState, switch: Switch) -> st.Step:
     """One shift step: every switch point in turn, then the wait."""
-    if switch.lost >= LOST_MAX:
-        return st.Conclude(_answers_lost(switch))
     share = switch.steps[switch.index]
-    for name in switch.plan.points:
-        point = state.points[name]
-        split = target_split(switch, name, point.split, share)
-        if not point.split.same_split(split):
-            return st.SetWeights(name, point.native, split)
+    if (write := _write(state, switch, share)) is not None:
+        return write
     if switch.index == len(switch.steps) - 1:
         return st.Conclude(ev.Shifted())
     if all(base.share(switch.candidate) >= share for base in switch.base.values()):
@@ -96,6 +93,17 @@ def _shift(state: ServiceState, switch: Switch) -> st.Step:
         return st.Conclude(ev.StepReached(switch.index) if switch.approved == switch.index else ev.ApprovalAwaited())
     left = switch.plan.wait_seconds - switch.watched
     return st.Watch(min(left, WATCH_SECONDS_MAX)) if left > 0 else st.Conclude(ev.StepReached(switch.index))
+
+
+def _write(state: ServiceState, switch: Switch, share: int) -> st.Step | None:
+    """What brings the next switch point to `share` tenths; None when all have it. Having more is never a reason."""
+    for name in switch.plan.points:
+        point = state.points[name]
+        if max(point.split.share(switch.candidate), point.native.share(switch.candidate)) < share:
+            if switch.lost >= LOST_MAX:
+                return st.Conclude(_answers_lost(switch))
+            return st.SetWeights(name, point.native, target_split(switch, name, point.split, share))
+    return None
 
 
 def _keep_warm(state: ServiceState, switch: Switch, now: datetime) -> ev.KeptWarm:

@@ -59,6 +59,13 @@ class DriftGone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class PointForgotten(Event):
+    """The switch point is no longer in the service's configuration."""
+
+    point: str
+
+
+@dataclass(frozen=True, slots=True)
 class WarmReleased(Event):
     """An operator let a warm environment go."""
 

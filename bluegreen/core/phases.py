@@ -147,7 +147,7 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
     match record.event:
         case ev.Requested():
             changed = _begin(state, record, record.event)
-        case ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.WarmReleased():
+        case ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.PointForgotten() | ev.WarmReleased():
             changed = _of_service(state, record, record.event)
         case _:
             changed = _of_switch(state, record)
@@ -160,7 +160,7 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
 def _of_service(
     state: ServiceState,
     record: ev.Record,
-    event: ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.WarmReleased,
+    event: ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.PointForgotten | ev.WarmReleased,
 ) -> ServiceState:
     match event:
         case ev.Baseline(live=live, weights=weights):
@@ -171,13 +171,19 @@ def _of_service(
             points = _recorded(state, weights)
             drift = {name: drift for name, drift in state.drift.items() if name not in weights}
             unsettled = {name: change for name, change in state.unsettled.items() if name not in weights}
-            now_live = state.live if state.open_switch else sole_live(points) or state.live
-            warm = {name: kept for name, kept in state.warm.items() if name != now_live}
-            return replace(state, points=points, drift=drift, unsettled=unsettled, live=now_live, warm=warm)
+            taken = replace(state, points=points, drift=drift, unsettled=unsettled)
+            return taken if state.open_switch else _with_live(taken, sole_live(points) or state.live)
         case ev.DriftSeen(point=point, expected=expected, seen=seen):
             return replace(state, drift={**state.drift, point: Drift(point, expected, seen, record.at)})
         case ev.DriftGone(point=point):
             return replace(state, drift={name: d for name, d in state.drift.items() if name != point})
+        case ev.PointForgotten(point=point):
+            return replace(
+                state,
+                points={name: kept for name, kept in state.points.items() if name != point},
+                drift={name: d for name, d in state.drift.items() if name != point},
+                unsettled=_without(state.unsettled, point),
+            )
         case ev.WarmReleased(environment=environment):
             return replace(state, warm={name: w for name, w in state.warm.items() if name != environment})
 
@@ -321,6 +327,8 @@ def _counted(switch: Switch, record: ev.Record) -> Switch:
             return replace(switch, index=index + 1, watched=0.0, lost=0)
         case ev.Shifted():
             return replace(switch, watched=0.0)
+        case ev.WeightsSet():
+            return replace(switch, lost=0)
         case ev.SmokePassed() | ev.WarmProven():
             return replace(switch, smoke_passed=True)
         case ev.OutcomeLost():
@@ -343,10 +351,12 @@ def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Rec
             return replace(state, points=points, unsettled=_without(state.unsettled, point))
         case ev.WeightsUnchanged(point=point):
             return replace(state, unsettled=_without(state.unsettled, point))
-        case ev.OutcomeLost() | ev.Restarted() if before.open and before.open.point and before.open.change:
-            return replace(state, unsettled={**state.unsettled, before.open.point: before.open.change})
+        case ev.OutcomeLost() | ev.Restarted() | ev.FailedBack() if before.open and before.open.writes:
+            return replace(state, unsettled={**state.unsettled, **before.open.writes})
         case ev.Shifted():
             return _live_moved(state, now, record)
+        case ev.Aborted():
+            return _with_live(state, sole_live(state.points) or state.live)
         case ev.KeptWarm(environment=str(environment), protected_until=datetime() as until):
             if (warm := state.warm.get(environment)) is None:
                 return state
@@ -362,6 +372,11 @@ def _live_moved(state: ServiceState, switch: Switch, record: ev.Record) -> Servi
         until = record.at + timedelta(seconds=switch.plan.bake_seconds + switch.plan.keep_warm_seconds)
         warm[state.live] = Warm(state.live, record.at, until)
     return replace(state, live=switch.candidate, warm=warm)
+
+
+def _with_live(state: ServiceState, live: str | None) -> ServiceState:
+    """What is live is not kept warm."""
+    return replace(state, live=live, warm={name: kept for name, kept in state.warm.items() if name != live})
 
 
 def _without(mapping: Mapping[str, Change], name: str) -> Mapping[str, Change]:

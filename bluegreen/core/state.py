@@ -28,6 +28,11 @@ class OpenStep:
     change: Change | None = None
     unknown: bool = False
 
+    @property
+    def writes(self) -> Mapping[str, Change]:
+        """The change of weights that is under way, by its switch point; empty for any other step."""
+        return {self.point: self.change} if self.point is not None and self.change is not None else {}
+
 
 @dataclass(frozen=True, slots=True)
 class Halt:
@@ -96,7 +101,7 @@ class Switch:
     awaiting_approval: bool = False
     paused_by: str = ""
     lost: int = 0
-    """How many answers to writes were lost in the present shift step."""
+    """How many answers to writes were lost since the last write that was made, or the last halt."""
     halts: int = 0
     halt: Halt | None = None
     accepted: frozenset[str] = frozenset()
@@ -142,6 +147,12 @@ class ServiceState:
     """Ended switches before that one, oldest first; the last PAST_MAX."""
     keys: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """Idempotency-Key -> (digest of the request, the switch that it led to); the last KEYS_MAX."""
+
+    @property
+    def in_doubt(self) -> Mapping[str, Change]:
+        """Writes that may or may not have been made: unsettled, or under way."""
+        under_way = self.open_switch.open if self.open_switch is not None else None
+        return {**self.unsettled, **(under_way.writes if under_way is not None else {})}
 
     @property
     def open_switch(self) -> Switch | None:

@@ -64,7 +64,7 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
             return looks.halted(
                 switch,
                 Cause.OUTCOME_UNKNOWN,
-                summary=f"what became of a write to {step.point} is not known: {trouble or 'it never tells twice the same'}",
+                summary=f"what became of a write to {step.point} is not known: {trouble or 'no two reads agree'}",
                 advice=f"look at the balancer yourself; `resume` looks again. Asked for: {step.split}",
                 closes_step=False,
             )

@@ -1,0 +1,58 @@
+# The commands of the README. Everything a clean machine with Python 3.11 lacks is installed here.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format bench diagram clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+WORKERS ?= 2
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+demo: $(VENV)/.demo ## a running example: a real balancer, real traffic, and you at the switch
+	$(BIN)/bluegreen demo $(DEMO)
+
+test: $(VENV)/.dev debian ## everything: real balancers, real processes, real kills
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+check: $(VENV)/.dev ## format, lint, types, import contracts and the fast tests; under a minute
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not slow"
+
+format: $(VENV)/.dev ## put the code in form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## figures: switch latency against the bare call, journal appends
+	$(BIN)/pytest -q -s tests/benchmarks -m ""
+
+diagram: $(VENV)/.dev ## the state diagram of the README, from the transition table
+	@$(BIN)/python -m bluegreen.core.diagram
+
+# Debian's packages that the tests use; left alone where they are there, skipped where nothing may be installed.
+.PHONY: debian
+debian:
+	@if command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends haproxy; \
+	else echo "haproxy of the system is not installed and cannot be: its tests will say that they were skipped"; fi
+
+$(BIN)/uv:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is wanted, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet uv
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[haproxy]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+clean: ## leave nothing behind
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,0 +1,272 @@
+"""The control endpoint: every route in one list, each handler a few lines over the fleet. It decides nothing itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from aiohttp import web
+
+from bluegreen.control import documents, identity, openapi
+from bluegreen.control.metrics import Metrics
+from bluegreen.control.problems import as_problems
+from bluegreen.control.stream import PAGE, Hub
+from bluegreen.engine import Ask
+from bluegreen.errors import BadRequest
+from bluegreen.fleet import Fleet
+
+BODY_BYTES_MAX = 256 * 1024
+VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt")
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the handlers reach: the fleet, the live streams, the metrics, and facts about the daemon itself."""
+
+    fleet: Fleet
+    hub: Hub
+    metrics: Metrics
+    about: Mapping[str, Any]
+    tokens: Callable[[], Mapping[str, str]]
+
+
+DOOR = web.AppKey("door", Door)
+
+
+def build_app(door: Door) -> web.Application:
+    """The application for one door; the unix socket and TCP each have their own runner over it."""
+    app = web.Application(
+        middlewares=[as_problems, identity.middleware(door.tokens)],  # type: ignore[list-item]
+        client_max_size=BODY_BYTES_MAX,
+    )
+    app[DOOR] = door
+    app.on_shutdown.append(_end_streams)
+    app.add_routes(
+        [
+            web.get("/v1/services", services),
+            web.get("/v1/services/{service}", service),
+            web.get("/v1/services/{service}/plan", plan),
+            web.get("/v1/services/{service}/failback", failback_plan),
+            web.post("/v1/services/{service}/failback", failback),
+            web.post("/v1/services/{service}/deployments", deploy),
+            web.get("/v1/services/{service}/history", history),
+            *[web.post(f"/v1/services/{{service}}/{verb}", ask) for verb in VERBS],
+            web.get("/v1/switches/{id}", switch),
+            web.get("/v1/events", events),
+            web.get("/healthz", healthz),
+            web.get("/readyz", readyz),
+            web.get("/metrics", metrics),
+            web.get("/openapi.json", schema),
+            web.get("/", page),
+            web.get("/page/{name}", page),
+        ]
+    )
+    return app
+
+
+# --- reading ---
+
+
+async def services(request: web.Request) -> web.Response:
+    door = request.app[DOOR]
+    now = door.fleet.clock.now()
+    found = [documents.service(engine, now) for engine in door.fleet.engines.values()]
+    return _json({"services": found, "as_of": documents.time(now), "daemon": dict(door.about)})
+
+
+async def service(request: web.Request) -> web.Response:
+    fleet = request.app[DOOR].fleet
+    document = documents.service(fleet.engine(request.match_info["service"]), fleet.clock.now())
+    etag = f'"{document["revision"]}"'
+    if request.headers.get("If-None-Match") == etag:
+        return web.Response(status=304, headers={"ETag": etag})
+    return _json(document, headers={"ETag": etag})
+
+
+async def plan(request: web.Request) -> web.Response:
+    fleet, name = request.app[DOOR].fleet, request.match_info["service"]
+    version = request.query.get("version")
+    if not version:
+        raise BadRequest("which version?", {"version": "wanted ?version=VERSION"})
+    made = await fleet.deployment_plan(name, version, request.query.get("artifact"))
+    return _json(documents.deployment_plan(name, version, made))
+
+
+async def failback_plan(request: web.Request) -> web.Response:
+    fleet, name = request.app[DOOR].fleet, request.match_info["service"]
+    made = await fleet.failback_plan(name)
+    return _json(documents.failback_plan(fleet.engine(name), made, fleet.clock.now()))
+
+
+async def history(request: web.Request) -> web.Response:
+    state = request.app[DOOR].fleet.engine(request.match_info["service"]).state
+    limit = _number(request, "limit", 50)
+    switches = [*state.past, *([state.switch] if state.switch else [])]
+    return _json({"switches": [documents.switch(one, state) for one in reversed(switches)][:limit]})
+
+
+async def switch(request: web.Request) -> web.Response:
+    fleet = request.app[DOOR].fleet
+    state, one = fleet.switch(request.match_info["id"])
+    if state.switch is one:
+        return _json(documents.service(fleet.engine(state.service), fleet.clock.now())["switch"])
+    return _json(documents.switch(one, state))
+
+
+async def events(request: web.Request) -> web.StreamResponse:
+    door = request.app[DOOR]
+    name = request.query.get("service")
+    if name is not None:
+        door.fleet.engine(name)
+    if "text/event-stream" in request.headers.get("Accept", ""):
+        last = request.headers.get("Last-Event-ID", "")
+        after = int(last) if last.isdigit() else _number(request, "after", 0)
+        return await door.hub.serve(request, door.fleet, name, after)
+    after = _number(request, "after", 0)
+    found = await door.fleet.store.read(name, after, min(_number(request, "limit", PAGE), PAGE))
+    return _json({"events": [documents.event(entry) for entry in found], "next": found[-1].seq if found else after})
+
+
+async def healthz(_: web.Request) -> web.Response:
+    """The process is there and its loop turns."""
+    return web.Response(text="ok\n")
+
+
+async def readyz(request: web.Request) -> web.Response:
+    """Fit to switch: the journal takes writes, every balancer was read, no service is in doubt about who is live."""
+    fleet = request.app[DOOR].fleet
+    journal = await fleet.store.writable()
+    faults = [] if journal.ok else [f"journal: {journal.summary}"]
+    for name, engine in fleet.engines.items():
+        faults += [f"{name}: {point}: {seen.error}" for point, seen in engine.seen.items() if seen.weights is None]
+        if engine.state.live is None:
+            faults.append(f"{name}: it is not known which environment is live")
+    return _json({"ready": not faults, "faults": faults}, status=503 if faults else 200)
+
+
+async def metrics(request: web.Request) -> web.Response:
+    return web.Response(body=request.app[DOOR].metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
+
+
+async def schema(_: web.Request) -> web.Response:
+    return _json(openapi.document())
+
+
+_PAGE = {"index.html": "text/html", "app.js": "text/javascript", "style.css": "text/css"}
+
+
+async def page(request: web.Request) -> web.Response:
+    """The page and its parts: static, without a secret; what they show they ask of this very API."""
+    name = request.match_info.get("name", "index.html")
+    if name not in _PAGE:
+        raise web.HTTPNotFound
+    text = (files("bluegreen.control") / "page" / name).read_text(encoding="utf-8")
+    headers = {
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+    return web.Response(text=text, content_type=_PAGE[name], headers=headers)
+
+
+# --- changing ---
+
+
+async def deploy(request: web.Request) -> web.Response:
+    fleet, name = request.app[DOOR].fleet, request.match_info["service"]
+    body = await _body(request, {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list})
+    if "version" not in body:
+        raise BadRequest("which version?", {"version": "missing"})
+    started = await fleet.deploy(
+        name,
+        body["version"],
+        _ask(request, body),
+        body.get("artifact"),
+        replace_warm=body.get("replace_warm", False),
+    )
+    return _accepted(request, started.id)
+
+
+async def failback(request: web.Request) -> web.Response:
+    fleet, name = request.app[DOOR].fleet, request.match_info["service"]
+    body = await _body(request, {"plan": str, "reason": str, "acknowledge": list, "confirm": str})
+    missing = {key: "missing" for key in ("plan", "reason") if not str(body.get(key, "")).strip()}
+    if missing:
+        raise BadRequest(
+            "a failback needs the plan that you have seen, and a reason", missing, f"GET {request.path} shows the plan"
+        )
+    started = await fleet.failback(name, body["plan"], _ask(request, body))
+    return _accepted(request, started.id)
+
+
+async def ask(request: web.Request) -> web.Response:
+    fleet, name = request.app[DOOR].fleet, request.match_info["service"]
+    verb = request.path.rsplit("/", 1)[-1]
+    body = await _body(request, {"reason": str, "halt": str, "check": str})
+    if verb == "accept" and not body.get("check"):
+        raise BadRequest("which check?", {"check": "missing"})
+    one = await fleet.ask(name, verb, _ask(request, body), check=body.get("check", ""), halt=body.get("halt"))
+    location = {"Location": f"/v1/switches/{one.id}"} if one else {}
+    return _json(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)
+
+
+# --- parts ---
+
+
+async def _body(request: web.Request, fields: Mapping[str, type]) -> dict[str, Any]:
+    """The JSON body, every field of the type it must have. All faults at once."""
+    raw = await request.read()
+    try:
+        body = json.loads(raw) if raw.strip() else {}
+    except ValueError as error:
+        raise BadRequest("the body is not JSON", {"body": str(error)}) from None
+    if not isinstance(body, dict):
+        raise BadRequest("the body is not a JSON object", {"body": "wanted {...}"})
+    faults = {key: f"not known; known: {', '.join(fields)}" for key in body if key not in fields}
+    wanted = {str: "text", bool: "true or false", list: "a list"}
+    for key, kind in fields.items():
+        if body.get(key) is None:
+            body.pop(key, None)
+        elif not isinstance(body[key], kind):
+            faults[key] = f"wanted {wanted[kind]}"
+    if faults:
+        raise BadRequest(f"{', '.join(sorted(faults))}: not as wanted", faults)
+    return body
+
+
+def _ask(request: web.Request, body: Mapping[str, Any]) -> Ask:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not 1 <= len(key) <= 255:
+        raise BadRequest("this Idempotency-Key is not usable", {"Idempotency-Key": "wanted 1 to 255 characters"})
+    facts = json.dumps([request.method, request.path, body], sort_keys=True)
+    digest = hashlib.sha256(facts.encode()).hexdigest() if key else None
+    return Ask(request[identity.ACTOR], str(body.get("reason", ""))[:2000], key, digest)
+
+
+def _accepted(request: web.Request, id_: str) -> web.Response:
+    fleet = request.app[DOOR].fleet
+    state, one = fleet.switch(id_)
+    lawful = documents.service(fleet.engine(state.service), fleet.clock.now())
+    document = lawful["switch"] if state.switch is one else documents.switch(one, state)
+    return _json({"switch": document}, status=202, headers={"Location": f"/v1/switches/{id_}"})
+
+
+def _number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdigit():
+        raise BadRequest(f"{name} is not a number", {name: "wanted a whole number from 0"})
+    return int(text)
+
+
+def _json(document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.json_response(document, status=status, headers=dict(headers or {}))
+
+
+async def _end_streams(app: web.Application) -> None:
+    app[DOOR].hub.close()

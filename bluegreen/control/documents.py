@@ -1,0 +1,294 @@
+"""The API's documents: what is on record and what was last seen, as plain JSON values. Reads; decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from bluegreen.core.codec import encode
+from bluegreen.core.drift import why_unknown
+from bluegreen.core.events import Entry
+from bluegreen.core.halts import Option, options
+from bluegreen.core.state import Halt, ServiceState, Switch
+from bluegreen.engine import ServiceEngine
+from bluegreen.fleet import DeploymentPlan, FailbackPlan
+from bluegreen.model import Condition, Finding, Phase, Warm, Weights, percent
+from bluegreen.observe import Seen
+
+Document = dict[str, Any]
+
+PROOF_SECONDS_MAX = 60.0
+"""A proof of the warm environment that is older than this proves nothing."""
+
+
+def service(engine: ServiceEngine, now: datetime) -> Document:
+    """Everything about one service: see docs/api.md, ServiceDoc."""
+    state, seen = engine.state, engine.seen
+    shown = {name: one.weights for name, one in seen.items()} or dict.fromkeys(engine.ports().balancers)
+    lawful = _options(options(state, engine.setup.environments, now))
+    return {
+        "service": state.service,
+        "revision": state.version,
+        "as_of": time(now),
+        "live": state.live,
+        "live_unknown": why_unknown(state, shown),
+        "environments": {name: _environment(name, state, seen) for name in engine.setup.environments},
+        "switch_points": {name: _point(name, engine) for name in engine.ports().balancers},
+        "warm": _warm(state.last_warm(), engine, now),
+        "drift": [
+            {
+                "switch_point": drift.point,
+                "expected": shares(drift.expected),
+                "shown": shares(drift.seen),
+                "since": time(drift.at),
+            }
+            for drift in state.drift.values()
+        ],
+        "unknown": sorted(state.unsettled),
+        "switch": switch(state.switch, state, lawful, engine.alive_at) if state.switch else None,
+        "options": lawful,
+    }
+
+
+def switch(
+    one: Switch, state: ServiceState, lawful: Sequence[Document] = (), alive_at: datetime | None = None
+) -> Document:
+    """One switch: see docs/api.md, SwitchDoc."""
+    is_open = one.condition.is_open
+    return {
+        "id": one.id,
+        "kind": one.kind,
+        "service": one.service,
+        "phase": one.phase,
+        "condition": one.condition,
+        "step": _step(one, state),
+        "awaiting": _awaiting(one),
+        "version": one.version,
+        "artifact": one.artifact,
+        "candidate": one.candidate,
+        "source": one.source,
+        "requested_by": one.requested_by,
+        "reason": one.reason,
+        "started_at": time(one.started_at),
+        "changed_at": time(one.changed_at),
+        "ended_at": time(one.ended_at),
+        "ended_by": one.ended_by,
+        "steps": [percent(share) for share in one.steps],
+        "index": one.index,
+        "share": state.share(one.candidate) / 10 if is_open else None,
+        "watched_seconds": one.watched,
+        "wait_seconds": _wait(one),
+        "halt": _halt(one.halt) if one.halt else None,
+        "accepted": sorted(one.accepted),
+        "operations": [
+            {"step": done.step, "outcome": done.outcome, "at": time(done.at), "detail": done.detail}
+            for done in one.operations
+        ],
+        "options": list(lawful) if is_open else [],
+        "alive_at": time(alive_at) if one.condition is Condition.RUNNING else None,
+    }
+
+
+def event(entry: Entry) -> Document:
+    """One entry of the journal."""
+    kind, data = encode(entry.event)
+    record = entry.record
+    return {
+        "seq": entry.seq,
+        "at": time(record.at),
+        "service": record.service,
+        "switch": record.switch,
+        "by": record.by,
+        "reason": record.reason,
+        "kind": kind,
+        "data": {key: value for key, value in data.items() if key != "config"},
+    }
+
+
+def deployment_plan(service_name: str, version: str, plan: DeploymentPlan) -> Document:
+    """What a deployment would do."""
+    return {
+        "service": service_name,
+        "version": version,
+        "lawful": plan.lawful,
+        "why_not": plan.why_not,
+        "candidate": plan.candidate,
+        "source": plan.source,
+        "steps": [{"step": step, "what": what} for step, what in plan.steps],
+        "findings": [finding(one) for one in plan.findings],
+    }
+
+
+def failback_plan(engine: ServiceEngine, plan: FailbackPlan, now: datetime) -> Document:
+    """What a failback would do."""
+    state, seen = engine.state, engine.seen
+    warm = _warm(state.last_warm(), engine, now)
+    target = _side(plan.target, state, seen)
+    if target is not None:
+        proof = warm if warm and warm["environment"] == plan.target else _proof(plan.target or "", engine, now)
+        keys = ("ready", "proven_at", "reasons", "since", "protected_until")
+        target.update({key: proof.get(key) for key in keys})
+    return {
+        "plan": plan.id,
+        "service": state.service,
+        "lawful": plan.lawful,
+        "why_not": plan.why_not,
+        "source": _side(plan.source, state, seen),
+        "target": target,
+        "traffic": [
+            {"switch_point": name, "now": shares(weights), "after": shares(plan.after[name])}
+            for name, weights in plan.now.items()
+            if name in plan.after
+        ],
+        "steps": [percent(share) for share in plan.steps],
+        "lines": [],
+    }
+
+
+def finding(one: Finding) -> Document:
+    """What one look gave."""
+    return {
+        "check": one.check,
+        "ok": one.ok,
+        "summary": one.summary,
+        "advice": one.advice,
+        "acceptable": one.acceptable,
+        "detail": dict(one.detail),
+    }
+
+
+def time(at: datetime | None) -> str | None:
+    """RFC 3339, UTC, milliseconds."""
+    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def shares(weights: Weights) -> dict[str, float]:
+    """Percent by environment."""
+    return {name: weights.share(name) / 10 for name in weights}
+
+
+# --- parts ---
+
+
+def _environment(name: str, state: ServiceState, seen: Mapping[str, Seen]) -> Document:
+    release = state.releases.get(name)
+    read = [one for one in seen.values() if one.weights is not None]
+    targets = [
+        {"switch_point": point, "id": t.id, "state": t.state, "reason": t.reason, "in_flight": t.in_flight}
+        for point, one in seen.items()
+        for t in one.targets.get(name, ())
+    ]
+    weights = {point: on_record.native.share(name) / 10 for point, on_record in state.points.items()}
+    return {
+        "role": state.role(name),
+        "release": {"version": release.version, "artifact": release.artifact, "since": time(release.since)}
+        if release
+        else None,
+        "weight": max(weights.values()) if weights else None,
+        "weights": weights,
+        "healthy": sum(one.healthy(name) for one in read) if read else None,
+        "targets": len(targets) if read else None,
+        "target_list": targets,
+    }
+
+
+def _point(name: str, engine: ServiceEngine) -> Document:
+    state, one = engine.state, engine.seen.get(name)
+    recorded = state.points.get(name)
+    shown = one.weights if one else None
+    agrees = shown.same_split(recorded.native) if shown is not None and recorded is not None else None
+    return {
+        "kind": engine.ports().balancers[name].kind,
+        "asked": shares(recorded.split) if recorded else None,
+        "shown": shares(shown) if shown is not None else None,
+        "read_at": time(one.at) if one else None,
+        "agrees": None if name in state.unsettled else agrees,
+        "error": one.error if one else "",
+    }
+
+
+def _warm(warm: Warm | None, engine: ServiceEngine, now: datetime) -> Document | None:
+    if warm is None:
+        return None
+    return {
+        "environment": warm.environment,
+        **_proof(warm.environment, engine, now),
+        "since": time(warm.since),
+        "protected_until": time(warm.protected_until),
+    }
+
+
+def _proof(environment: str, engine: ServiceEngine, now: datetime) -> Document:
+    """Whether an environment could take the traffic, by the last look at the balancers."""
+    reasons, enough = [], engine.ports().failback_health
+    for name in engine.ports().balancers:
+        one = engine.seen.get(name)
+        if one is None or one.weights is None:
+            reasons.append(f"{name} cannot be read: {one.error if one else 'not read yet'}")
+            continue
+        registered, healthy = len(one.targets.get(environment, ())), one.healthy(environment)
+        if healthy < (wanted := enough.of(registered)):
+            reasons.append(f"{name}: {healthy} of {registered} targets of {environment} are healthy, wanted {wanted}")
+        if (age := (now - one.at).total_seconds()) > PROOF_SECONDS_MAX:
+            reasons.append(f"{name} was read {age:.0f} s ago")
+    reasons += [f"{name} shows other weights than the journal says" for name in engine.state.drift]
+    proven = min((one.at for one in engine.seen.values()), default=None)
+    return {"ready": not reasons, "proven_at": time(proven), "reasons": reasons}
+
+
+def _side(name: str | None, state: ServiceState, seen: Mapping[str, Seen]) -> Document | None:
+    if not name:
+        return None
+    shown = _environment(name, state, seen)
+    release = state.releases.get(name)
+    return {
+        "environment": name,
+        "version": release.version if release else None,
+        "weight": shown["weight"],
+        "healthy": shown["healthy"],
+        "targets": shown["targets"],
+    }
+
+
+def _step(one: Switch, state: ServiceState) -> str:
+    if not one.condition.is_open:
+        return str(one.condition).replace("_", " ")
+    words = one.phase.value.replace("_", " ")
+    if one.phase is Phase.SHIFT:
+        share = percent(one.steps[one.index])
+        return f"shift {one.index + 1} of {len(one.steps)}: {share}"
+    return words
+
+
+def _awaiting(one: Switch) -> str | None:
+    if one.awaiting_approval:
+        return "approval"
+    return "operator" if one.condition in (Condition.HALTED, Condition.PAUSED) else None
+
+
+def _wait(one: Switch) -> float | None:
+    if one.phase is Phase.BAKE:
+        return one.plan.bake_seconds
+    return one.plan.wait_seconds if one.phase is Phase.SHIFT and one.index < len(one.steps) - 1 else None
+
+
+def _halt(halt: Halt) -> Document:
+    return {
+        "id": halt.id,
+        "at": time(halt.at),
+        "by": halt.by,
+        "phase": halt.phase,
+        "cause": halt.cause,
+        "summary": halt.summary,
+        "advice": halt.advice,
+        "findings": [finding(one) for one in halt.findings],
+        "output": halt.output,
+    }
+
+
+def _options(lawful: Iterable[Option]) -> list[Document]:
+    return [
+        {"verb": o.verb, "lawful": o.lawful, "effect": o.effect, "command": o.command, "why_not": o.why_not}
+        for o in lawful
+    ]

@@ -1,0 +1,68 @@
+"""Who asks: the peer's uid on a unix socket, a bearer token on TCP. Every act has a name on it (law 9)."""
+
+from __future__ import annotations
+
+import hmac
+import pwd
+import socket
+import struct
+from collections.abc import Callable, Mapping
+
+from aiohttp import web
+
+from bluegreen.control.problems import Handler
+from bluegreen.errors import NotPermitted
+from bluegreen.model import Actor
+
+ACTOR = web.RequestKey("actor", Actor)
+OPEN_TO_ALL = ("/healthz", "/readyz", "/", "/openapi.json")
+"""Paths that need no name: they show no more than that the daemon is there. The page asks for a token itself."""
+
+
+def middleware(tokens: Callable[[], Mapping[str, str]]) -> Callable[[web.Request, Handler], object]:
+    """Puts the actor on each request. `tokens` gives names and secrets as they are now."""
+
+    @web.middleware
+    async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+        actor = _peer(request) or _bearer(request, tokens)
+        if actor is None and request.path not in OPEN_TO_ALL and not request.path.startswith("/page/"):
+            raise Unauthenticated("this door needs a token", "send `Authorization: Bearer TOKEN`")
+        if actor is not None:
+            request[ACTOR] = actor
+        return await handler(request)
+
+    return identify
+
+
+class Unauthenticated(NotPermitted):
+    """Nobody knows who asks."""
+
+    status = 401
+    slug = "unauthenticated"
+
+
+def user_of(uid: int) -> Actor:
+    """`uid:0(root)`: the number is the proof, the name is for people."""
+    try:
+        return Actor(f"uid:{uid}({pwd.getpwuid(uid).pw_name})")
+    except KeyError:
+        return Actor(f"uid:{uid}")
+
+
+def _peer(request: web.Request) -> Actor | None:
+    sock = request.transport.get_extra_info("socket") if request.transport else None
+    if sock is None or sock.family != socket.AF_UNIX:
+        return None
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    return user_of(uid)
+
+
+def _bearer(request: web.Request, tokens: Callable[[], Mapping[str, str]]) -> Actor | None:
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not given:
+        return None
+    names = [name for name, secret in tokens().items() if hmac.compare_digest(secret.encode(), given.strip().encode())]
+    if not names:
+        raise Unauthenticated("this token is not known", "see `control.tokens` of the daemon's configuration")
+    return Actor(f"token:{names[0]}")

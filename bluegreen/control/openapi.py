@@ -1,0 +1,185 @@
+"""The OpenAPI 3.1 document of the control endpoint, made from one table. A test holds it equal to the routes served."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bluegreen import __version__
+from bluegreen.model import Condition, Kind, Phase, Role
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_NUMBER: Schema = {"type": ["number", "null"]}
+_SHARES: Schema = {"type": ["object", "null"], "additionalProperties": {"type": "number"}}
+_BODY_OF_VERB: Schema = {
+    "type": "object",
+    "properties": {
+        "reason": {"type": "string", "description": "why; wanted by halt and accept"},
+        "halt": {"type": "string", "description": "the id of the halt that is answered: another one is refused"},
+        "check": {"type": "string", "description": "accept: the failed check, by name"},
+    },
+}
+_VERBS = {
+    "approve": "Let the switch go past a planned approval",
+    "pause": "Wait; nothing is wrong",
+    "resume": "Go on; a failed step really runs again",
+    "promote": "Skip the remaining shift steps",
+    "abort": "End a switch whose candidate has no traffic",
+    "accept": "Go past one named failed check",
+    "release": "Let the warm environment go",
+    "halt": "Stop the line: everything stays where it is",
+    "adopt": "Take what the balancers show for the truth",
+}
+
+
+def document() -> Schema:
+    """The whole document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "bluegreen",
+            "version": __version__,
+            "description": "Blue/green switches. The daemon never moves traffic back by itself.",
+        },
+        "paths": _paths(),
+        "components": {"schemas": _schemas(), "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"token": []}, {}],
+    }
+
+
+def _paths() -> Schema:
+    service = "/v1/services/{service}"
+    paths: Schema = {
+        "/v1/services": {"get": _get("Every service", "Services")},
+        service: {"get": _get("One service", "Service", ["service"])},
+        f"{service}/plan": {
+            "get": _get("What a deployment would do", "Object", ["service"], {"version": _TEXT, "artifact": _TEXT})
+        },
+        f"{service}/history": {"get": _get("Past switches, newest first", "Object", ["service"], {"limit": _TEXT})},
+        f"{service}/failback": {
+            "get": _get("What a failback would do: the plan to name when asking for it", "Object", ["service"]),
+            "post": _post("Move the traffic back", _failback_body(), required=True),
+        },
+        f"{service}/deployments": {"post": _post("Start a deployment", _deployment_body(), required=True)},
+        "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
+        "/v1/events": {
+            "get": _get("The journal: a page, or with Accept: text/event-stream a live stream", "Object", [],
+                        {"service": _TEXT, "after": _TEXT, "limit": _TEXT})
+        },
+        "/healthz": {"get": _get("The process is there", None)},
+        "/readyz": {"get": _get("Fit to switch", "Object")},
+        "/metrics": {"get": _get("Prometheus metrics", None)},
+        "/openapi.json": {"get": _get("This document", "Object")},
+        "/": {"get": _get("The page", None)},
+        "/page/{name}": {"get": _get("The page's parts", None, ["name"])},
+    }  # fmt: skip
+    for verb, text in _VERBS.items():
+        paths[f"{service}/{verb}"] = {"post": _post(text, _BODY_OF_VERB)}
+    return paths
+
+
+def _get(text: str, schema: str | None, path: list[str] | None = None, query: Schema | None = None) -> Schema:
+    media = {"application/json": {"schema": _ref(schema)}} if schema else {"text/plain": {"schema": _TEXT}}
+    parameters = [{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in path or []]
+    parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in (query or {}).items()]
+    return {"summary": text, "parameters": parameters, "responses": {"200": {"description": text, "content": media},
+                                                                     "default": _problem()}}  # fmt: skip
+
+
+def _post(text: str, body: Schema, *, required: bool = False) -> Schema:
+    return {
+        "summary": text,
+        "parameters": [
+            {"name": "service", "in": "path", "required": True, "schema": _TEXT},
+            {"name": "Idempotency-Key", "in": "header", "schema": _TEXT,
+             "description": "the same key and request again gives the same answer and does nothing twice"},
+        ],
+        "requestBody": {"required": required, "content": {"application/json": {"schema": body}}},
+        "responses": {
+            "202": {
+                "description": "Durably on record; under way",
+                "headers": {"Location": {"schema": _TEXT, "description": "the switch"}},
+                "content": {"application/json": {"schema": _ref("Object")}},
+            },
+            "default": _problem(),
+        },
+    }  # fmt: skip
+
+
+def _problem() -> Schema:
+    return {
+        "description": "RFC 9457: what is wrong, and what to do",
+        "content": {"application/problem+json": {"schema": _ref("Problem")}},
+    }
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _failback_body() -> Schema:
+    return {
+        "type": "object",
+        "required": ["plan", "reason"],
+        "properties": {
+            "plan": {"type": "string", "description": "the id from GET; refused when the state is another one now"},
+            "reason": {"type": "string", "minLength": 1},
+            "acknowledge": {"type": "array", "items": _TEXT},
+            "confirm": {"type": "string", "description": "the service's name"},
+        },
+    }
+
+
+def _deployment_body() -> Schema:
+    return {
+        "type": "object",
+        "required": ["version"],
+        "properties": {
+            "version": _TEXT,
+            "artifact": {"type": "string", "description": "the artifact's digest"},
+            "changes": {"type": "array", "description": "the change manifest"},
+            "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
+            "reason": _TEXT,
+        },
+    }
+
+
+def _schemas() -> Schema:
+    option = {"verb": _TEXT, "lawful": {"type": "boolean"}, "effect": _TEXT, "command": _TEXT, "why_not": _TEXT}
+    environment = {
+        "role": {"enum": list(Role)},
+        "release": {"type": ["object", "null"], "properties": {"version": _MAYBE_TEXT, "artifact": _MAYBE_TEXT}},
+        "weight": _NUMBER, "weights": _SHARES, "healthy": _NUMBER, "targets": _NUMBER,
+    }  # fmt: skip
+    switch = {
+        "id": _TEXT, "kind": {"enum": list(Kind)}, "service": _TEXT, "phase": {"enum": list(Phase)},
+        "condition": {"enum": list(Condition)}, "step": _TEXT, "awaiting": {"enum": [None, "approval", "operator"]},
+        "version": _MAYBE_TEXT, "candidate": _TEXT, "source": _TEXT, "share": _NUMBER,
+        "halt": {"type": ["object", "null"]}, "options": {"type": "array", "items": _ref("Option")},
+    }  # fmt: skip
+    service = {
+        "service": _TEXT,
+        "revision": {"type": "integer"},
+        "live": _MAYBE_TEXT,
+        "environments": {"type": "object", "additionalProperties": {"type": "object", "properties": environment}},
+        "switch_points": {"type": "object"},
+        "warm": {"type": ["object", "null"]},
+        "drift": {"type": "array"},
+        "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
+        "options": {"type": "array", "items": _ref("Option")},
+    }
+    problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT}
+    return {
+        "Object": {"type": "object"},
+        "Option": {"type": "object", "required": list(option), "properties": option},
+        "Switch": {"type": "object", "required": list(switch), "properties": switch},
+        "Service": {"type": "object", "required": list(service), "properties": service},
+        "Services": {
+            "type": "object",
+            "required": ["services"],
+            "properties": {"services": {"type": "array", "items": _ref("Service")}},
+        },
+        "Problem": {"type": "object", "required": list(problem), "properties": problem},
+    }

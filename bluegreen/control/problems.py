@@ -1,0 +1,59 @@
+"""Errors as RFC 9457 problem documents, each with a stable type. Nothing else leaves a handler in failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from bluegreen.errors import BadRequest, BlueGreenError, ConfigError, NotFound
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = structlog.get_logger(__name__)
+
+
+def problem(error: BlueGreenError) -> web.Response:
+    """The document for one of our own errors."""
+    document: dict[str, Any] = {
+        "type": f"urn:bluegreen:{error.slug}",
+        "title": error.slug.replace("-", " "),
+        "status": error.status,
+        "detail": error.what,
+        "advice": error.advice,
+    }
+    if isinstance(error, BadRequest) and error.errors:
+        document["errors"] = error.errors
+    if isinstance(error, ConfigError):
+        document["errors"] = {f"{fault.file}:{fault.line}": fault.what for fault in error.faults}
+    return web.Response(
+        status=error.status, body=json.dumps(document).encode(), content_type="application/problem+json"
+    )
+
+
+@web.middleware
+async def as_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Every error of every handler as a problem document; what nobody expected is logged with its traceback."""
+    try:
+        return await handler(request)
+    except BlueGreenError as error:
+        return problem(error)
+    except web.HTTPNotFound:
+        return problem(NotFound(f"no route {request.method} {request.path}", "see /openapi.json"))
+    except web.HTTPMethodNotAllowed as error:
+        refusal = problem(BadRequest(f"{request.path} does not take {request.method}", advice="see /openapi.json"))
+        refusal.set_status(405)
+        refusal.headers["Allow"] = error.headers["Allow"]
+        return refusal
+    except web.HTTPRequestEntityTooLarge as error:
+        refusal = problem(BadRequest("the body is too large", advice=f"at most {error.text}"))
+        refusal.set_status(413)
+        return refusal
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("a request failed by a defect of bluegreen itself", path=request.path)
+        return problem(BlueGreenError("a defect of bluegreen itself", "the log has the traceback; please report it"))

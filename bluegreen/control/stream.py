@@ -1,0 +1,77 @@
+"""The journal as a live stream (SSE). A client that falls behind begins again; it never holds up the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from aiohttp import web
+from aiohttp_sse import EventSourceResponse, sse_response
+
+from bluegreen.control import documents
+from bluegreen.core.events import Entry
+from bluegreen.fleet import Fleet
+
+QUEUE_MAX = 1000
+PAGE = 500
+
+
+class Hub:
+    """Hands each new entry to every open stream."""
+
+    def __init__(self) -> None:
+        self._queues: set[asyncio.Queue[Entry | None]] = set()
+        self._closing = False
+
+    def publish(self, entry: Entry) -> None:
+        """Called by the engine: never waits. A queue that is full is ended; its client comes back by Last-Event-ID."""
+        for queue in tuple(self._queues):
+            if queue.full():
+                self._queues.discard(queue)
+                while not queue.empty():
+                    queue.get_nowait()
+                queue.put_nowait(None)
+            else:
+                queue.put_nowait(entry)
+
+    def close(self) -> None:
+        """End every stream, so that a stop does not wait for them."""
+        self._closing = True
+        for queue in tuple(self._queues):
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(None)
+
+    async def serve(self, request: web.Request, fleet: Fleet, service: str | None, after: int) -> web.StreamResponse:
+        """What is in the journal after `after`, then everything new, until the client goes or the daemon ends."""
+        queue: asyncio.Queue[Entry | None] = asyncio.Queue(QUEUE_MAX)
+        if self._closing:
+            queue.put_nowait(None)
+        self._queues.add(queue)
+        try:
+            async with sse_response(request) as response:
+                await self._feed(response, queue, fleet, service, after)
+                return response
+        except ConnectionResetError:
+            return web.Response()  # a closed tab is no error
+        finally:
+            self._queues.discard(queue)
+
+    async def _feed(
+        self, response: EventSourceResponse, queue: asyncio.Queue[Entry | None], fleet: Fleet,
+        service: str | None, after: int,
+    ) -> None:  # fmt: skip
+        while page := await fleet.store.read(service, after, PAGE):
+            for entry in page:
+                await _send(response, entry)
+            after = page[-1].seq
+        while response.is_connected():
+            entry_or_end = await queue.get()
+            if entry_or_end is None:
+                return
+            if entry_or_end.seq > after and service in (None, entry_or_end.record.service):
+                await _send(response, entry_or_end)
+
+
+async def _send(response: EventSourceResponse, entry: Entry) -> None:
+    await response.send(json.dumps(documents.event(entry)), id=str(entry.seq))

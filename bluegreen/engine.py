@@ -1,0 +1,376 @@
+"""The one loop: decide, write down the intent, act, write down the outcome, apply, publish. One engine per service.
+
+The journal is the state: `state` is its fold and nothing else is kept beside it (`seen` is what the balancers showed at
+the last look: a reading, not a state). Invariants:
+* nothing is done before its intent is durable, nothing is believed before its outcome is (law 3);
+* decisions and admissions are made under one lock, on the newest state (law 6);
+* while weights are being written, nobody else reads them for drift.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from bluegreen.core import admit as ad
+from bluegreen.core import events as ev
+from bluegreen.core import steps as st
+from bluegreen.core.decide import next_step
+from bluegreen.core.drift import judge
+from bluegreen.core.phases import apply
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
+from bluegreen.model import DAEMON, Actor, Cause, Condition, Weights
+from bluegreen.observe import Seen, look
+from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
+from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
+
+STOP_SECONDS = 8.0
+"""How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks and why; `key` is the Idempotency-Key, `digest` that of the request which came with it."""
+
+    actor: Actor
+    reason: str = ""
+    key: str | None = None
+    digest: str | None = None
+
+
+class ServiceEngine:
+    """Runs one service: `start`, `take_over`, then `run` in a TaskGroup; `submit` at any time; `stop` ends `run`."""
+
+    def __init__(
+        self,
+        setup: Setup,
+        store: Store,
+        clock: Clock,
+        workshop: Workshop,
+        publish: Publish,
+        new_id: Callable[[], str],
+        observe_every: float,
+    ) -> None:
+        self.setup = setup
+        self.state = ServiceState(setup.service)
+        self.seen: dict[str, Seen] = {}
+        self.alive_at: datetime | None = None
+        self._store, self._clock, self._workshop, self._publish = store, clock, workshop, publish
+        self.new_id, self._observe_every = new_id, observe_every
+        self._ports = workshop.open(setup)
+        self._pinned: tuple[str, Ports] | None = None
+        self._lock = asyncio.Lock()
+        self._balancers = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._effect: asyncio.Task[ev.Event] | None = None
+        self._stopping = False
+        self._fatal: StoreError | None = None
+
+    # --- the way in ---
+
+    async def start(self) -> None:
+        """Restore the state from the journal. Changes nothing."""
+        for entry in await self._store.read(self.setup.service):
+            self.state = apply(self.state, entry.record)
+
+    async def take_over(self) -> None:
+        """Go on where another process ended: what it had under way without an outcome is unknown from here on."""
+        if self.state.open_switch is not None:
+            async with self._lock:
+                await self._record([ev.Restarted(os.getpid())])
+
+    async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
+        """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
+        if isinstance(request, ad.Deploy):
+            await self.observe()  # what the request is judged by is what the balancers show now
+        if isinstance(request, ad.Failback) and self._writing():
+            await self._halt_first(ask)
+        async with self._lock:
+            if ask.key is not None and ask.key in self.state.keys:
+                return self._asked_before(ask)
+            events = ad.admit(request, self.state, self._clock.now())
+            if isinstance(request, ad.Abort) and self._effect is not None:
+                events = (await self._end_deploy(), *events)
+            await self._record(events, ask, switch=getattr(request, "switch", None))
+            self._wake.set()
+            return self.state.switch
+
+    async def adopt(self, ask: Ask, halt: str | None = None) -> Switch | None:
+        """Take what the balancers show at this moment for the truth. Raises Refused where one cannot be read."""
+        async with self._balancers:
+            seen = await self.look()
+            unread = [name for name, one in seen.items() if one.weights is None]
+            if unread:
+                raise Refused(
+                    f"{unread[0]} cannot be read: {seen[unread[0]].error}", "nothing unread is taken for true"
+                )
+            shown = {name: one.weights for name, one in seen.items() if one.weights is not None}
+            return await self.submit(ad.Adopt(halt=halt, seen=shown), ask)
+
+    async def observe(self) -> None:
+        """One look at all switch points; what it means goes on record."""
+        async with self._balancers:
+            seen = await self.look()
+            async with self._lock:
+                events = judge(self.state, {name: one.weights for name, one in seen.items()})
+                if events:
+                    await self._record(events)
+                    self._wake.set()
+
+    async def changed(self, version: int) -> None:
+        """Wait until the state is newer than `version`."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.state.version > version)
+
+    def ports(self) -> Ports:
+        """What the open switch works with: the configuration it started with, else the present one."""
+        switch = self.state.open_switch
+        if switch is None or switch.config_hash == self.setup.config_hash:
+            return self._ports
+        if self._pinned is None or self._pinned[0] != switch.id:
+            self._pinned = (switch.id, self._workshop.open(self._workshop.restore(switch.config)))
+        return self._pinned[1]
+
+    async def reconfigure(self, setup: Setup) -> None:
+        """Use another configuration from the next switch on."""
+        if setup.config_hash == self.setup.config_hash:
+            return
+        switch = self.state.open_switch
+        if switch is not None and switch.config_hash == self.setup.config_hash:
+            self._pinned = (switch.id, self._ports)
+        else:
+            await self._ports.close()
+        self.setup, self._ports = setup, self._workshop.open(setup)
+
+    async def run(self) -> None:
+        """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""
+        async with asyncio.TaskGroup() as group:
+            observing = group.create_task(self._observe_forever())
+            await self._drive()
+            observing.cancel()
+
+    async def stop(self) -> None:
+        """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""
+        self._stopping = True
+        self._wake.set()
+        effect = self._effect
+        if effect is None:
+            return
+        if not self._writing():
+            effect.cancel()
+        await asyncio.wait({effect}, timeout=STOP_SECONDS)
+        effect.cancel()
+
+    async def close(self) -> None:
+        """Let go of the ports."""
+        await self._ports.close()
+        if self._pinned is not None:
+            await self._pinned[1].close()
+
+    # --- the loop ---
+
+    async def _drive(self) -> None:
+        while not self._stopping:
+            async with self._lock:
+                self._wake.clear()
+                if self._fatal is not None:
+                    raise self._fatal
+                step = next_step(self.state, self._clock.now())
+                if isinstance(step, st.Conclude):
+                    await self._record([step.event])
+                    continue
+                step, target = await self._intend(step)
+            match step:
+                case None | st.AwaitOperator():
+                    await self._retire_pinned()
+                    await self._wake.wait()
+                case st.Deploy() | st.SetWeights():
+                    await self._act(step, target)
+                case _:
+                    await self._look_on(step)
+
+    async def _intend(self, step: st.Step | None) -> tuple[st.Step | None, Weights | None]:
+        """Write the intent down. A step that the balancer cannot express is a halt instead."""
+        match step:
+            case st.SetWeights(point=point, expected=expected, split=split):
+                try:
+                    target = self.ports().balancers[point].native(split)
+                except Rejected as refusal:
+                    await self._record([self._halted(Cause.BALANCER_REFUSED, str(refusal))])
+                    return st.AwaitOperator(), None
+                await self._record([ev.StepStarted("set_weights", point, expected, target, split)])
+                return step, target
+            case st.Deploy() | st.Preflight() | st.ProveWarm() | st.WaitHealthy() | st.Smoke():
+                await self._record([ev.StepStarted(self._switch().phase.value)])
+        return step, None
+
+    async def _act(self, step: st.Deploy | st.SetWeights, target: Weights | None) -> None:
+        """An effect: its outcome goes on record, whatever is asked for meanwhile."""
+        switch, state, ports = self._switch(), self.state, self.ports()
+        if isinstance(step, st.Deploy):
+            outcome = await self._effective(deploy.run(switch, ports))
+            async with self._lock:
+                if self._open_step() is not None:  # else an abort has ended it and put that on record
+                    await self._record([outcome or self._deploy_ended()])
+            return
+        async with self._balancers:  # until the outcome is on record: nobody may take it for drift
+            outcome = await self._effective(shift.run(step, target or step.split, switch, state, ports, self._clock))
+            if outcome is not None:  # None: the process is ending; the next start looks it up
+                async with self._lock:
+                    await self._record([outcome])
+
+    async def _effective(self, hand: Coroutine[Any, Any, ev.Event]) -> ev.Event | None:
+        """The hand's outcome; None where it was ended before it had one."""
+        async with asyncio.TaskGroup() as group:
+            effect = self._effect = group.create_task(self._guarded(hand))
+            await asyncio.wait({effect})
+        self._effect = None
+        return None if effect.cancelled() else effect.result()
+
+    async def _look_on(self, step: st.Step) -> None:
+        """A look: cut short when a person asks for something, and begun anew; only an undisturbed outcome counts."""
+        looking_up = isinstance(step, st.LookUp)
+        if looking_up:
+            await self._balancers.acquire()
+        try:
+            async with asyncio.TaskGroup() as group:
+                look = group.create_task(self._guarded(self._hand(step)))
+                wake = group.create_task(self._wake.wait())
+                await asyncio.wait({look, wake}, return_when=asyncio.FIRST_COMPLETED)
+                look.cancel()
+                wake.cancel()
+            async with self._lock:
+                if not self._wake.is_set() and not look.cancelled():
+                    await self._record([look.result()])
+        finally:
+            if looking_up:
+                self._balancers.release()
+
+    def _hand(self, step: st.Step) -> Coroutine[Any, Any, ev.Event]:
+        switch, ports = self._switch(), self.ports()
+        match step:
+            case st.Preflight():
+                return preflight.run(switch, self.state, ports, self._store)
+            case st.ProveWarm():
+                return smoke.prove_warm(switch, self.state, ports)
+            case st.WaitHealthy():
+                return wait_healthy.run(switch, ports, self._clock)
+            case st.Smoke():
+                return smoke.run(switch, ports)
+            case st.Watch():
+                return watch.run(step, switch, ports, self._clock)
+            case st.LookUp():
+                return shift.look_up(step, switch, ports, self._clock)
+        raise AssertionError(f"no hand for {step}")
+
+    async def _guarded(self, hand: Awaitable[ev.Event]) -> ev.Event:
+        """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
+        self.alive_at = self._clock.now()
+        try:
+            return await hand
+        except Exception as error:
+            what = f"a defect of bluegreen itself: {type(error).__name__}: {error}"
+            open_step = self._switch().open
+            if open_step is not None and open_step.point is not None:
+                return ev.OutcomeLost(open_step.point, what)  # whether it wrote is not known: it is looked up
+            return self._halted(Cause.BUG, what, advice="nothing goes on by itself; please report it", closes_step=True)
+
+    async def _observe_forever(self) -> None:
+        while True:
+            await self.observe()
+            await self._clock.sleep(self._observe_every)
+
+    async def look(self) -> dict[str, Seen]:
+        """One look at all switch points; nothing goes on record."""
+        self.seen = await look(self.ports(), self._clock.now())
+        return self.seen
+
+    # --- writing down ---
+
+    async def _record(self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None) -> None:
+        """Apply (which raises before anything is written), append, publish. Called with the lock held."""
+        ask = ask or Ask(DAEMON)
+        state, records = self.state, []
+        for event in events:
+            id_ = switch if isinstance(event, ev.Requested) else (state.open_switch.id if state.open_switch else None)
+            record = ev.Record(
+                id=self.new_id(), at=self._clock.now(), service=state.service, switch=id_, by=str(ask.actor),
+                event=event, reason=ask.reason, key=ask.key, key_digest=ask.digest,
+            )  # fmt: skip
+            state = apply(state, record)
+            records.append(record)
+        try:
+            entries = await self._store.append(self.state.service, self.state.version, records)
+        except AppendUnknown as unknown:
+            self._fatal = unknown  # the loop ends the process: only a new start can tell what is in the journal
+            self._wake.set()
+            raise
+        self.state = state
+        self.alive_at = self._clock.now()
+        for entry in entries:
+            self._publish(entry)
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _halted(self, cause: Cause, summary: str, advice: str = "", *, closes_step: bool = False) -> ev.Halted:
+        return looks.halted(self._switch(), cause, summary=summary, advice=advice, closes_step=closes_step)
+
+    def _switch(self) -> Switch:
+        switch = self.state.open_switch
+        if switch is None:
+            raise AssertionError("a step without an open switch")
+        return switch
+
+    def _open_step(self) -> str | None:
+        switch = self.state.open_switch
+        return switch.open.step if switch is not None and switch.open is not None else None
+
+    def _writing(self) -> bool:
+        return self._effect is not None and self._open_step() == "set_weights"
+
+    def _asked_before(self, ask: Ask) -> Switch | None:
+        digest, switch = self.state.keys[ask.key or ""]
+        if digest != (ask.digest or ""):
+            raise BadRequest("this Idempotency-Key came with another request before", advice="use a new key")
+        known = [one for one in (*self.state.past, self.state.switch) if one is not None and one.id == switch]
+        return known[-1] if known else self.state.switch
+
+    async def _halt_first(self, ask: Ask) -> None:
+        """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""
+        async with self._lock:
+            switch = self.state.open_switch
+            if switch is not None and switch.condition is not Condition.HALTED:
+                stopped = self._halted(Cause.OPERATOR, f"stopped for a failback: {ask.reason}")
+                await self._record([stopped], replace(ask, key=None, digest=None))
+        effect = self._effect
+        if effect is not None:
+            await asyncio.wait({effect}, timeout=STOP_SECONDS)
+        async with self._balancers:  # held until the outcome is on record
+            return
+
+    async def _end_deploy(self) -> ev.Event:
+        """An abort ends a deploy command that runs. Called with the lock held; gives its outcome."""
+        if self._writing() or self._effect is None:
+            raise Refused("weights are being written at this moment", "look again in a second")
+        self._effect.cancel()
+        await asyncio.wait({self._effect}, timeout=STOP_SECONDS)
+        return self._deploy_ended()
+
+    def _deploy_ended(self) -> ev.Halted:
+        return self._halted(
+            Cause.INTERRUPTED,
+            f"the deployment to {self._switch().candidate} was ended before it finished",
+            advice="its processes were ended; `resume` runs the deployment again",
+            closes_step=True,
+        )
+
+    async def _retire_pinned(self) -> None:
+        if self._pinned is not None and self.state.open_switch is None:
+            (_, ports), self._pinned = self._pinned, None
+            await ports.close()

@@ -1,0 +1,223 @@
+"""All services of one process, and the verbs as people ask for them: for HTTP, and for a command line with no daemon.
+
+Requests come in as plain values, go through the engine of their service, and come out as what is on record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bluegreen.core import admit as ad
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.engine import Ask, ServiceEngine
+from bluegreen.errors import BadRequest, NotFound, Refused, StateMoved
+from bluegreen.model import Finding, Weights, percent
+from bluegreen.ports import Clock, Store
+from bluegreen.steps import preflight
+
+_VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+:@/~-]{0,127}")
+
+
+@dataclass(frozen=True, slots=True)
+class FailbackPlan:
+    """What a failback would do now. `id` is pinned to the state that it was made from."""
+
+    id: str
+    lawful: bool
+    why_not: str
+    target: str | None
+    source: str | None
+    version: str | None
+    steps: tuple[int, ...]
+    now: Mapping[str, Weights]
+    after: Mapping[str, Weights]
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentPlan:
+    """What a deployment would do now, step by step, with what its preflight finds. Nothing is changed."""
+
+    lawful: bool
+    why_not: str
+    candidate: str | None
+    source: str | None
+    steps: tuple[tuple[str, str], ...]
+    findings: tuple[Finding, ...]
+
+
+class Fleet:
+    """Every service's engine, by name."""
+
+    def __init__(self, engines: Sequence[ServiceEngine], store: Store, clock: Clock) -> None:
+        self.engines = {engine.setup.service: engine for engine in engines}
+        self.store, self.clock = store, clock
+        self.started_at = clock.now()
+
+    def engine(self, service: str) -> ServiceEngine:
+        """The service's engine. Raises NotFound, naming what there is."""
+        if service not in self.engines:
+            known = ", ".join(sorted(self.engines)) or "none"
+            raise NotFound(f"no service {service!r}", f"known services: {known}")
+        return self.engines[service]
+
+    def switch(self, id_: str) -> tuple[ServiceState, Switch]:
+        """A switch by its id. Raises NotFound."""
+        for engine in self.engines.values():
+            for switch in (engine.state.switch, *reversed(engine.state.past)):
+                if switch is not None and switch.id == id_:
+                    return engine.state, switch
+        raise NotFound(f"no switch {id_!r}", "see `bluegreen history SERVICE`")
+
+    async def deploy(
+        self, service: str, version: str, ask: Ask, artifact: str | None = None, *, replace_warm: bool = False
+    ) -> Switch:
+        """Start a deployment. Raises Refused, BadRequest, NotFound."""
+        engine = self.engine(service)
+        _check_version(version)
+        request = ad.Deploy(
+            switch=self._new_switch(engine),
+            version=version,
+            pinned=_pinned(engine, failback=False),
+            artifact=artifact,
+            replace_warm=replace_warm,
+        )
+        return _started(await engine.submit(request, ask))
+
+    async def failback(self, service: str, plan: str | None, ask: Ask) -> Switch:
+        """Start a failback. `plan` is the id that the asker has seen; StateMoved when the state is another one now."""
+        engine = self.engine(service)
+        if ask.key is None or ask.key not in engine.state.keys:  # a repeated request finds its first answer
+            now = await self.failback_plan(service)
+            if plan is not None and now.lawful and plan != now.id:
+                raise StateMoved(f"plan {plan} was made from another state", f"look again: the plan is {now.id} now")
+        request = ad.Failback(switch=self._new_switch(engine), pinned=_pinned(engine, failback=True), reason=ask.reason)
+        return _started(await engine.submit(request, ask))
+
+    async def failback_plan(self, service: str) -> FailbackPlan:
+        """What a failback would do, from a look at the balancers taken now."""
+        engine = self.engine(service)
+        await engine.observe()
+        state, steps = engine.state, engine.setup.failback.steps
+        shown = {name: seen.weights for name, seen in engine.seen.items() if seen.weights is not None}
+        try:
+            target, source, version = ad.failback_target(state)
+        except Refused as refusal:
+            return FailbackPlan("", False, str(refusal), None, None, None, steps, shown, {})
+        after = {name: Weights.of({e: int(e == target) for e in engine.setup.environments}) for name in state.points}
+        return FailbackPlan(_plan_id(state, target, shown), True, "", target, source, version, steps, shown, after)
+
+    async def deployment_plan(self, service: str, version: str, artifact: str | None) -> DeploymentPlan:
+        """What a deployment would do, and what its preflight finds now."""
+        engine = self.engine(service)
+        _check_version(version)
+        await engine.observe()
+        pinned, state = _pinned(engine, failback=False), engine.state
+        try:
+            request = ad.Deploy(switch="plan", version=version, pinned=pinned, artifact=artifact)
+            ad.admit(request, state, self.clock.now())
+            candidate = ad.choose_candidate(request, state, self.clock.now())
+        except Refused as refusal:
+            return DeploymentPlan(False, str(refusal), None, state.live, (), ())
+        live = state.live or ""
+        findings = await preflight.examine(
+            candidate, live, None, state, engine.ports(), self.store, version=version, artifact=artifact
+        )
+        return DeploymentPlan(True, "", candidate, live, tuple(_described(engine, candidate, version, live)), findings)
+
+    async def ask(
+        self, service: str, verb: str, ask: Ask, *, check: str = "", halt: str | None = None
+    ) -> Switch | None:
+        """One of the short verbs. Raises Refused, BadRequest, NotFound."""
+        engine = self.engine(service)
+        if verb == "adopt":
+            return await engine.adopt(ask, halt)
+        short: dict[str, ad.AnyRequest] = {
+            "approve": ad.Approve(halt),
+            "pause": ad.Pause(halt),
+            "resume": ad.Resume(halt),
+            "promote": ad.Promote(halt),
+            "abort": ad.Abort(halt),
+            "release": ad.Release(halt),
+            "accept": ad.Accept(halt=halt, check=check, reason=ask.reason),
+            "halt": ad.Stop(halt=halt, reason=ask.reason),
+        }
+        if verb not in short:
+            raise NotFound(f"no verb {verb!r}", f"known: {', '.join(sorted([*short, 'adopt']))}")
+        return await engine.submit(short[verb], ask)
+
+    async def run(self) -> None:
+        """Run every engine until `stop`."""
+        async with asyncio.TaskGroup() as group:
+            for engine in self.engines.values():
+                group.create_task(engine.run())
+
+    async def stop(self) -> None:
+        """End every engine, all at once."""
+        async with asyncio.TaskGroup() as group:
+            for engine in self.engines.values():
+                group.create_task(engine.stop())
+
+    async def close(self) -> None:
+        """Let go of every port."""
+        for engine in self.engines.values():
+            await engine.close()
+
+    def _new_switch(self, engine: ServiceEngine) -> str:
+        return f"{engine.setup.service}-{_stamp(self.clock.now())}-{engine.new_id()[:4]}"
+
+
+def _stamp(now: datetime) -> str:
+    return f"{now:%Y%m%d-%H%M%S}"
+
+
+def _pinned(engine: ServiceEngine, *, failback: bool) -> ad.Pinned:
+    setup = engine.setup
+    plan = setup.failback if failback else setup.deployment
+    return ad.Pinned(plan, setup.environments, setup.config, setup.config_hash)
+
+
+def _check_version(version: str) -> None:
+    if not _VERSION.fullmatch(version):
+        raise BadRequest(
+            f"{version!r} is not a version",
+            {"version": "wanted letters, digits and . _ + : @ / ~ -, at most 128, beginning with a letter or digit"},
+        )
+
+
+def _started(switch: Switch | None) -> Switch:
+    if switch is None:
+        raise AssertionError("an admitted request has a switch")
+    return switch
+
+
+def _plan_id(state: ServiceState, target: str, shown: Mapping[str, Weights]) -> str:
+    """The same for the same facts: who is live, where it would go, which switch is open, what the balancers show."""
+    switch = state.open_switch
+    facts = [state.service, state.live, target, switch.id if switch else None]
+    splits = {name: {e: weights.share(e) for e in weights} for name, weights in sorted(shown.items())}
+    return "fb-" + hashlib.sha256(json.dumps([facts, splits], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _described(engine: ServiceEngine, candidate: str, version: str, live: str) -> list[tuple[str, str]]:
+    plan, ports = engine.setup.deployment, engine.ports()
+    steps = [
+        ("preflight", "everything that the way forward needs is tried; nothing is changed"),
+        ("deploy", f"{version} is brought to {candidate}, which has no traffic"),
+        ("wait_healthy", f"until the balancer sees {candidate} healthy, {ports.health_timeout:g} s at the most"),
+        ("smoke", ", ".join(check.name for check in ports.smoke) or "no smoke checks are configured"),
+    ]
+    wait = "an approval" if plan.wait_seconds is None else f"{plan.wait_seconds:g} s"
+    last = len(plan.steps) - 1
+    for index, share in enumerate(plan.steps):
+        after = "" if index == last else f", then {wait}"
+        steps.append(("shift", f"{candidate} {percent(share)} at {', '.join(plan.points)}{after}"))
+    gates = ", ".join(gate.name for gate in ports.gates) or "no gates are configured"
+    steps.append(("bake", f"{plan.bake_seconds:g} s with {gates}"))
+    steps.append(("keep_warm", f"{live} stays for a failback, protected for {plan.keep_warm_seconds:g} s"))
+    return steps

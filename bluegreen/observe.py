@@ -1,0 +1,46 @@
+"""A look at all switch points of a service at once: a reading, not a state. What it means is for `core.drift`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bluegreen.errors import BalancerError
+from bluegreen.model import Target, TargetState, Weights
+from bluegreen.ports import Balancer, Ports
+from bluegreen.steps import looks
+
+LOOK_SECONDS_MAX = 10.0
+"""The longest that a look at one switch point may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a switch point showed: `weights` None and `error` set where it could not be read."""
+
+    at: datetime
+    weights: Weights | None
+    targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    error: str = ""
+
+    def healthy(self, environment: str) -> int:
+        """How many of the environment's targets are healthy."""
+        return sum(target.state is TargetState.HEALTHY for target in self.targets.get(environment, ()))
+
+
+async def look(ports: Ports, now: datetime) -> dict[str, Seen]:
+    """Weights and targets of every switch point; what cannot be read is there with its error."""
+
+    async def one(balancer: Balancer) -> Seen:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS_MAX):
+                return Seen(now, await balancer.read(), await balancer.targets())
+        except TimeoutError:
+            raise BalancerError(f"no answer within {LOOK_SECONDS_MAX:g} s") from None
+
+    seen = await looks.at_all(ports.balancers, one)
+    return {
+        name: Seen(now, None, error=str(one)) if isinstance(one, BalancerError) else one for name, one in seen.items()
+    }

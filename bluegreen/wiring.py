@@ -1,0 +1,87 @@
+"""From configuration to ports: which class serves which kind. The only room that knows both sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bluegreen.aws import Sessions
+from bluegreen.balancers import Context, open_balancer
+from bluegreen.balancers.counted import Called, CountedBalancer
+from bluegreen.checks import Sources, needs_version, open_check
+from bluegreen.config import schema
+from bluegreen.config.load import config_hash, service_from_json, service_json
+from bluegreen.deployers import open_deployer
+from bluegreen.model import Plan, Target
+from bluegreen.ports import Balancer, Check, Enough, Environment, Ports, Setup
+
+
+def setup_of(service: schema.Service) -> Setup:
+    """What the core needs of a service's configuration, and the text that restores all of it."""
+    text = service_json(service)
+    points = service.point_names()
+    again = isinstance(service.deploy, schema.CommandDeploy) and service.deploy.idempotent
+    return Setup(
+        service=service.service,
+        environments=tuple(service.environments),
+        deployment=Plan(
+            points=points,
+            steps=tuple(service.shift.steps),
+            wait_seconds=service.shift.wait,
+            bake_seconds=service.bake,
+            keep_warm_seconds=service.keep_warm,
+            deploy_again=again,
+        ),
+        failback=Plan(points=points, steps=tuple(service.failback.steps), wait_seconds=service.failback.wait),
+        config=text,
+        config_hash=config_hash(text),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """ports.Workshop over real parts. `called` counts the calls to balancers."""
+
+    state_directory: Path
+    aws: Sessions
+    called: Called
+
+    def restore(self, config: str) -> Setup:
+        """See ports.Workshop."""
+        return setup_of(service_from_json(config))
+
+    def open(self, setup: Setup) -> Ports:
+        """See ports.Workshop."""
+        service = service_from_json(setup.config)
+        context = Context(self.state_directory, service.service, setup.environments, self.aws)
+        opened = [CountedBalancer(open_balancer(point, context), self.called) for point in service.switch_points]
+        balancers: dict[str, Balancer] = {balancer.point: balancer for balancer in opened}
+        sources = Sources(targets=lambda: _all_targets(balancers), aws=self.aws)
+
+        def checks(configured: list[schema.Check]) -> tuple[Check, ...]:
+            return tuple(open_check(check, service.service, sources) for check in configured)
+
+        return Ports(
+            service=service.service,
+            environments=tuple(Environment(name, values) for name, values in service.environments.items()),
+            balancers=balancers,
+            deployer=open_deployer(service.deploy, service.service, self.state_directory),
+            smoke=checks(service.smoke),
+            smoke_unversioned=frozenset(check.name for check in service.smoke if not needs_version(check)),
+            gates=checks(service.gates),
+            guards=checks(service.guards),
+            health=enough(service.health.minimum),
+            health_timeout=service.health.timeout,
+            health_every=service.health.every,
+            failback_health=enough(service.failback.minimum),
+        )
+
+
+def enough(minimum: int | str) -> Enough:
+    """`2` or `50%` -> Enough."""
+    return Enough(count=minimum) if isinstance(minimum, int) else Enough(share=schema.tenths(minimum))
+
+
+async def _all_targets(balancers: Mapping[str, Balancer]) -> Mapping[str, Mapping[str, tuple[Target, ...]]]:
+    return {name: await balancer.targets() for name, balancer in balancers.items()}
