@@ -141,12 +141,14 @@ class ServiceEngine:
         """Use another configuration from the next switch on."""
         if setup.config_hash == self.setup.config_hash:
             return
-        switch = self.state.open_switch
-        if switch is not None and switch.config_hash == self.setup.config_hash:
-            self._pinned = (switch.id, self._ports)
-        else:
-            await self._ports.close()
-        self.setup, self._ports = setup, self._workshop.open(setup)
+        opened = self._workshop.open(setup)
+        async with self._balancers:
+            switch = self.state.open_switch
+            if switch is not None and switch.config_hash == self.setup.config_hash:
+                self._pinned = (switch.id, self._ports)
+            else:
+                await self._ports.close()
+            self.setup, self._ports, self.seen = setup, opened, {}
 
     async def run(self) -> None:
         """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""

@@ -125,6 +125,10 @@ class Deployer(Protocol):
         """What a preflight must know: the command exists, may be run, and so on. Changes nothing."""
         ...
 
+    async def keep(self) -> None:
+        """Keep what was deployed running, until cancelled; returns at once where there is nothing to keep."""
+        ...
+
     async def close(self) -> None:
         """Let go. Idempotent."""
         ...

@@ -15,8 +15,8 @@ from bluegreen.errors import NotPermitted
 from bluegreen.model import Actor
 
 ACTOR = web.RequestKey("actor", Actor)
-OPEN_TO_ALL = ("/healthz", "/readyz", "/", "/openapi.json")
-"""Paths that need no name: they show no more than that the daemon is there. The page asks for a token itself."""
+OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/", "/openapi.json")
+"""Paths that need no name: they change nothing and show no secret. The page asks for a token itself."""
 
 
 def middleware(tokens: Callable[[], Mapping[str, str]]) -> Callable[[web.Request, Handler], object]:

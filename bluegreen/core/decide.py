@@ -68,7 +68,7 @@ def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:
             return st.Smoke()
         case Phase.SHIFT:
             return _shift(state, switch)
-        case (Phase.BAKE | Phase.KEEP_WARM) if (write := _write(state, switch, WHOLE)) is not None:
+        case Phase.BAKE | Phase.KEEP_WARM if (write := _write(state, switch, WHOLE)) is not None:
             return write  # a person took less than everything for the truth, and then let it go on
         case Phase.BAKE:
             left = switch.plan.bake_seconds - switch.watched

@@ -17,7 +17,7 @@ def judge(state: ServiceState, seen: Mapping[str, Weights | None]) -> Sequence[e
     """The events that a look leads to. `seen` has every configured switch point; None where it could not be read:
     unreadable is unknown, neither changed nor unchanged."""
     gone = [ev.PointForgotten(name) for name in state.points if name not in seen and state.open_switch is None]
-    shown = {name: weights for name, weights in seen.items() if weights is not None and weights.total}
+    shown = {name: weights for name, weights in seen.items() if weights is not None}
     return (*gone, *_first_sight(state, seen, shown), *_drift(state, shown))
 
 

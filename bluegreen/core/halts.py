@@ -12,7 +12,7 @@ from datetime import datetime
 from bluegreen.core import admit as ad
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import Refused
-from bluegreen.model import WHOLE, Condition, Plan, percent
+from bluegreen.model import WHOLE, Cause, Condition, Plan, Weights, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +52,11 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
         ),
         ("release", ad.Release(), "none; no failback after it", f"bluegreen release {service}"),
     ]
-    if state.drift or state.unsettled or (state.open_switch and state.open_switch.condition is Condition.HALTED):
+    if state.drift or state.unsettled or _drift_halt(state):
         asked.append(
             (
                 "adopt",
-                ad.Adopt(seen={}),
+                ad.Adopt(seen={"?": Weights.of({})}),  # what it takes is only known when the balancers are read
                 "none; the journal takes what the balancer shows",
                 f"bluegreen adopt {service}",
             )
@@ -67,11 +67,15 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
 
 def _option(state: ServiceState, now: datetime, verb: str, request: ad.AnyRequest, effect: str, command: str) -> Option:
     try:
-        if not (isinstance(request, ad.Adopt) and (state.drift or state.unsettled)):
-            ad.admit(request, state, now)  # what adopt takes is only known when the balancer is read
+        ad.admit(request, state, now)
     except Refused as refusal:
         return Option(verb, False, "", command, str(refusal))
     return Option(verb, True, effect, command)
+
+
+def _drift_halt(state: ServiceState) -> bool:
+    switch = state.open_switch
+    return switch is not None and switch.halt is not None and switch.halt.cause is Cause.DRIFT
 
 
 def _acceptable(state: ServiceState) -> list[tuple[str, ad.AnyRequest, str, str]]:

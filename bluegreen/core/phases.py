@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
+from typing import assert_never, get_args
 
 from bluegreen.core import events as ev
 from bluegreen.core.state import (
@@ -77,17 +78,18 @@ TRANSITIONS: Mapping[Phase, Moves] = MappingProxyType(
     }
 )
 
-_OUTCOMES = (
-    ev.PreflightPassed,
-    ev.WarmProven,
-    ev.Deployed,
-    ev.BecameHealthy,
-    ev.SmokePassed,
-    ev.WeightsSet,
-    ev.WeightsUnchanged,
-    ev.OutcomeLost,
+Outcome = (
+    ev.PreflightPassed
+    | ev.WarmProven
+    | ev.Deployed
+    | ev.BecameHealthy
+    | ev.SmokePassed
+    | ev.WeightsSet
+    | ev.WeightsUnchanged
+    | ev.OutcomeLost
 )
 """How a step under way ends. It may end while the switch is paused or halted: a fact is a fact."""
+_OUTCOMES: tuple[type[ev.Event], ...] = get_args(Outcome)
 
 CONDITIONS: Mapping[Condition, Mapping[type[ev.Event], Condition]] = MappingProxyType(
     {
@@ -144,6 +146,8 @@ def fold(service: str, records: tuple[ev.Record, ...]) -> ServiceState:
 
 def apply(state: ServiceState, record: ev.Record) -> ServiceState:
     """One entry further. Raises IllegalTransition, changing nothing, where the tables have no entry for the event."""
+    if not record.by:
+        raise IllegalTransition(f"{state.service}: {type(record.event).__name__} has no name on it")
     match record.event:
         case ev.Requested():
             changed = _begin(state, record, record.event)
@@ -186,6 +190,7 @@ def _of_service(
             )
         case ev.WarmReleased(environment=environment):
             return replace(state, warm={name: w for name, w in state.warm.items() if name != environment})
+    assert_never(event)
 
 
 def _recorded(state: ServiceState, weights: Mapping[str, Weights]) -> dict[str, Point]:
@@ -217,6 +222,8 @@ def _remember_key(state: ServiceState, record: ev.Record) -> Mapping[str, tuple[
 def _begin(state: ServiceState, record: ev.Record, event: ev.Requested) -> ServiceState:
     if state.open_switch is not None or record.switch is None:
         raise IllegalTransition(f"{state.service}: a switch begins while {state.switch and state.switch.id} is open")
+    if event.switch_kind is Kind.FAILBACK and not record.reason:
+        raise IllegalTransition(f"{state.service}: failback {record.switch} has no reason on it")
     switch = Switch(
         id=record.switch,
         kind=event.switch_kind,
@@ -274,8 +281,7 @@ def _noted(moved: Switch, before: Switch, record: ev.Record) -> Switch:
     if isinstance(event, ev.Restarted):
         orphan = replace(under_way, unknown=True) if under_way and under_way.step == Phase.DEPLOY else None
         return replace(moved, open=orphan)
-    closes = isinstance(event, _OUTCOMES) or (isinstance(event, ev.Halted) and event.closes_step)
-    if not closes:
+    if not isinstance(event, Outcome | ev.Halted) or (isinstance(event, ev.Halted) and not event.closes_step):
         return moved
     outcome, detail = _outcome(event)
     step = under_way.step if under_way else before.phase.value
@@ -283,7 +289,7 @@ def _noted(moved: Switch, before: Switch, record: ev.Record) -> Switch:
     return replace(moved, open=None, operations=(*moved.operations, done)[-PAST_MAX:])
 
 
-def _outcome(event: ev.Event) -> tuple[str, str]:
+def _outcome(event: Outcome | ev.Halted) -> tuple[str, str]:
     match event:
         case ev.WeightsSet(point=point, split=split, recovered=recovered):
             return "done", f"{point}: {split}" + (" (found by looking)" if recovered else "")
@@ -299,8 +305,7 @@ def _outcome(event: ev.Event) -> tuple[str, str]:
             ev.PreflightPassed(findings=findings) | ev.WarmProven(findings=findings) | ev.SmokePassed(findings=findings)
         ):
             return "done", f"{len(findings)} looked at"
-        case _:
-            return "done", ""
+    assert_never(event)
 
 
 def _counted(switch: Switch, record: ev.Record) -> Switch:

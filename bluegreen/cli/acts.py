@@ -1,0 +1,75 @@
+"""The verbs that answer a switch: each says what will happen, asks the daemon for it, and shows the new state."""
+
+from __future__ import annotations
+
+import click
+
+from bluegreen.cli import service_lines
+from bluegreen.cli.settings import Settings, Verb, service_argument
+from bluegreen.cli.words import Document, moment
+
+
+def act(settings: Settings, verb: str, service: str, body: dict[str, str | None]) -> int:
+    """Ask for one verb. The daemon alone decides whether it is lawful."""
+    screen, client = settings.screen, settings.client()
+    now = client.get("services", service)
+    lawful = [option for option in now["options"] if option["verb"] == verb and option["lawful"]]
+    if lawful:
+        screen.notice(f"{verb} {service}: effect on traffic: {lawful[0]['effect']}")
+    given = {key: value for key, value in body.items() if value is not None}
+    after = client.post("services", service, verb, body=given)
+    if screen.json:
+        screen.document(after)
+    else:
+        screen.lines(_state(after, settings))
+    return 0
+
+
+def _state(service: Document, settings: Settings) -> list[str]:
+    screen = settings.screen
+    if screen.terminal:
+        return service_lines.screen(service, moment(service.get("as_of")), screen.ink)
+    return [service_lines.script_line(service)]
+
+
+def _answer(verb: str, does: str) -> click.Command:
+    """A verb that takes a service, and optionally a reason and the halt that it answers."""
+
+    @click.command(verb, cls=Verb, help=does)
+    @service_argument()
+    @click.option("--reason", help="Why; it stands in the journal.")
+    @click.option("--halt", metavar="ID", help="The halt that this answers: refused when it is no longer that one.")
+    @click.pass_obj
+    def command(settings: Settings, service: str, reason: str | None, halt: str | None) -> int:
+        return act(settings, verb, service, {"reason": reason, "halt": halt})
+
+    return command
+
+
+approve = _answer("approve", "Let a switch go past a planned wait for a person's word.")
+pause = _answer("pause", "Let a switch wait where it is, until `resume`. Nothing is wrong.")
+resume = _answer("resume", "Go on after a pause, or after a halt: the failed step really runs again.")
+promote = _answer("promote", "Skip the remaining shift steps: 100% now.")
+abort = _answer("abort", "End a switch whose candidate has no traffic; the candidate is left as it is.")
+adopt = _answer("adopt", "Take what the balancer shows for the truth, where it differs from the journal.")
+release = _answer("release", "Let the warm environment go. There is no failback to it afterwards.")
+
+
+@click.command("halt", cls=Verb)
+@service_argument()
+@click.option("--reason", required=True, help="Why; it stands in the journal.")
+@click.pass_obj
+def halt(settings: Settings, service: str, reason: str) -> int:
+    """Stop the line: everything stays where it is until a person decides."""
+    return act(settings, "halt", service, {"reason": reason})
+
+
+@click.command("accept", cls=Verb)
+@service_argument()
+@click.argument("check")
+@click.option("--reason", required=True, help="Why; it stands in the journal.")
+@click.option("--halt", metavar="ID", help="The halt that this answers: refused when it is no longer that one.")
+@click.pass_obj
+def accept(settings: Settings, service: str, check: str, reason: str, halt: str | None) -> int:
+    """Go past CHECK, one named failed check. The reason stands in the journal."""
+    return act(settings, "accept", service, {"check": check, "reason": reason, "halt": halt})

@@ -1,0 +1,101 @@
+"""`bluegreen deploy`: start a deployment; with --wait, follow it to its end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bluegreen.cli.follow import Patience, ending, follow
+from bluegreen.cli.settings import Settings, Verb, service_argument
+from bluegreen.cli.times import seconds
+from bluegreen.cli.words import Document, pairs
+from bluegreen.errors import ConfigError, ExitCode
+
+
+@click.command("deploy", cls=Verb)
+@service_argument()
+@click.argument("version")
+@click.option("--artifact", metavar="DIGEST", help="The artifact's digest.")
+@click.option("--changes", type=click.Path(path_type=Path), metavar="FILE", help="The change manifest (YAML or JSON).")
+@click.option("--replace-warm", is_flag=True, help="Deploy over a protected warm environment: no failback to it then.")
+@click.option("--reason", help="Why; it stands in the journal.")
+@click.option("--wait", is_flag=True, help="Show progress; end with the deployment's exit code.")
+@click.option("--no-pause", is_flag=True, help="With --wait: a pause or an awaited approval ends it, with 5.")
+@click.option(
+    "--timeout", callback=seconds, metavar="DURATION", help="With --wait: end after so long (30s, 10m), with 124."
+)
+@click.pass_obj
+def deploy(
+    settings: Settings,
+    service: str,
+    version: str,
+    artifact: str | None,
+    changes: Path | None,
+    replace_warm: bool,
+    reason: str | None,
+    wait: bool,
+    no_pause: bool,
+    timeout: float | None,
+) -> int:
+    """Deploy VERSION to the idle environment of SERVICE and move the traffic to it, step by step.
+
+    With --wait: 0 completed, 1 ended otherwise, 4 halted, 124 --timeout passed, 130 Ctrl-C; after the last two it goes
+    on.
+    """
+    if not wait and (no_pause or timeout is not None):
+        raise click.UsageError("--no-pause and --timeout go with --wait")
+    body: Document = {"version": version, "artifact": artifact, "reason": reason, "replace_warm": replace_warm or None}
+    body["changes"] = _manifest(changes) if changes else None
+    given = {key: value for key, value in body.items() if value is not None}
+    screen, client = settings.screen, settings.client()
+    screen.notice(f"deploy {version} of {service}: no traffic moves until smoke has passed")
+    started = client.post("services", service, "deployments", body=given)
+    if wait:
+        return _wait(settings, started["switch"], Patience(timeout, no_pause))
+    if screen.json:
+        screen.document(started)
+    else:
+        screen.lines([started_line(started["switch"])])
+        screen.notice(f"it goes on by itself; to see it: bluegreen watch {service}")
+    return ExitCode.DONE
+
+
+def started_line(switch: Document) -> str:
+    """The switch that was started, for a person and a script alike."""
+    return pairs(
+        service=switch["service"],
+        switch=switch["id"],
+        kind=switch["kind"],
+        version=switch["version"],
+        source=switch["source"],
+        candidate=switch["candidate"],
+        condition=switch["condition"],
+    )
+
+
+def _wait(settings: Settings, switch: Document, patience: Patience) -> int:
+    screen, client = settings.screen, settings.client()
+    screen.lines([started_line(switch)])
+    try:
+        code, last = follow(client, switch, screen, patience)
+        service = client.get("services", last["service"]) if code == ExitCode.HALTED else {}
+    except KeyboardInterrupt:
+        screen.notice(f"\ndetached; the switch goes on: bluegreen watch {switch['service']}")
+        return ExitCode.DETACHED
+    if code not in (ExitCode.PAUSED, ExitCode.TIMEOUT):
+        screen.lines(ending(service, last, screen))
+    if screen.json:
+        screen.document(last)
+    return code
+
+
+def _manifest(file: Path) -> dict[str, Any]:
+    """A change manifest, YAML or JSON. Raises ConfigError."""
+    from bluegreen.config.yaml import read
+
+    document, faults = read(file)
+    if document is None:
+        raise ConfigError(faults)
+    return document.content

@@ -1,0 +1,97 @@
+"""`bluegreen failback`: moves the traffic back. It asks the daemon; where none answers, see `alone`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from bluegreen.cli.client import Client
+from bluegreen.cli.failback_screen import Asked, Dialog, dialog, show_plan, traffic_lines, without_terminal
+from bluegreen.cli.follow import Patience, ending, follow
+from bluegreen.cli.screen import Screen
+from bluegreen.cli.settings import Settings, Verb, service_argument
+from bluegreen.cli.words import Document, moment
+from bluegreen.errors import DaemonUnreachable, ExitCode
+
+
+@click.command("failback", cls=Verb)
+@service_argument()
+@click.option("--reason", help="Why; it stands in the journal.")
+@click.option("--yes", is_flag=True, help="Do not ask for the service's name. Needed where there is no terminal.")
+@click.option("--plan", metavar="ID", help="Only if the plan is still this one (--dry-run shows it).")
+@click.option("--dry-run", is_flag=True, help="Show the plan and its risks; move nothing.")
+@click.pass_obj
+def failback(settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool) -> int:
+    """Move the traffic of SERVICE back to the environment that was live before.
+
+    Shows where traffic is and goes, and whether the other side can take it; asks for the service's name; then does it
+    and follows it to its end. Where no daemon answers, this process does it: same engine, same journal, same lock.
+    """
+    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run)
+    if not dry_run and not sys.stdin.isatty():
+        without_terminal(asked)
+    client = settings.client()
+    try:
+        shown = client.get("services", service, "failback")
+    except DaemonUnreachable as gone:
+        if settings.url:
+            raise
+        from bluegreen.cli.alone import failback_alone
+
+        return failback_alone(settings, asked, gone)
+    show_plan(shown, asked, client.now, settings.screen)
+    if dry_run:
+        return ExitCode.DONE
+    return _move(client, shown, _answered(dialog(shown, asked)), settings.screen)
+
+
+def _move(client: Client, plan: Document, reason: str, screen: Screen) -> int:
+    """Ask the daemon for it, and follow it. The lines shown above are acknowledged by the typed name, or by --yes."""
+    service = plan["service"]
+    read = [line["id"] for line in plan["lines"] if line["verdict"] != "safe"]
+    body = {"plan": plan["plan"], "reason": reason, "acknowledge": read}
+    started = client.post("services", service, "failback", body=body)["switch"]
+    try:
+        code, last = follow(client, started, screen, Patience())
+        after = client.get("services", service)
+    except KeyboardInterrupt:
+        screen.notice(f"\ndetached; the failback goes on: bluegreen watch {service}")
+        return ExitCode.DETACHED
+    show_end(plan, last, after, screen)
+    return code
+
+
+def show_end(plan: Document, switch: Document, after: Document, screen: Screen) -> None:
+    """How it ended, and the split before and after."""
+    points = after["switch_points"]
+    traffic = [
+        {**one, "after": _split_after(points[one["switch_point"]], switch)}
+        for one in plan["traffic"]
+        if one["switch_point"] in points
+    ]
+    screen.lines(["", *traffic_lines(traffic, "BEFORE", "AFTER", screen.ink), "", *ending(after, switch, screen)])
+    if screen.json:
+        screen.document(switch)
+
+
+def _split_after(point: Document, switch: Document) -> Document | None:
+    """What the balancer shows; where it was not read since, what was on record after the write was read back."""
+    read, changed = moment(point.get("read_at")), moment(switch["changed_at"])
+    fresh = read is not None and changed is not None and read >= changed
+    split: Document | None = point["shown"] if fresh else point["asked"]
+    return split
+
+
+def _answered(questions: Dialog) -> str:
+    """Drive the dialog at the terminal. Raises click.Abort at the end of the input."""
+    try:
+        question = next(questions)
+        while True:
+            print(question, end="", file=sys.stderr, flush=True)
+            answer = sys.stdin.readline()
+            if not answer:
+                raise click.Abort
+            question = questions.send(answer)
+    except StopIteration as end:
+        return str(end.value)

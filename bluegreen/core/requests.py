@@ -1,0 +1,102 @@
+"""What people ask for, as values. Whether it is lawful now is for `admit` to say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bluegreen.model import Plan, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The root of all requests. `halt` names the halt that is answered, where the asker gave it."""
+
+    halt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pinned:
+    """The configuration that a new switch starts with, and ends with: its plan, itself, its hash."""
+
+    plan: Plan
+    environments: tuple[str, ...]
+    config: str
+    config_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deploy(Request):
+    """Start a deployment. `switch` is the id that it gets."""
+
+    switch: str
+    version: str
+    pinned: Pinned
+    artifact: str | None = None
+    replace_warm: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failback(Request):
+    """Move the traffic back. `switch` is the id that it gets."""
+
+    switch: str
+    pinned: Pinned
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approve(Request):
+    """Let a switch go past a planned manual pause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Request):
+    """Wait, as planned or as asked for; nothing is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Request):
+    """Go on: after a pause, or after a halt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promote(Request):
+    """Skip the remaining shift steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abort(Request):
+    """End a switch whose candidate has no traffic."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accept(Request):
+    """Go past one named failed check."""
+
+    check: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stop(Request):
+    """`bluegreen halt`: anyone stops the line."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Release(Request):
+    """Let the warm environment go."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt(Request):
+    """Take what the balancers show (`seen`, native, read just now) for the truth."""
+
+    seen: Mapping[str, Weights]
+
+
+AnyRequest = (
+    Deploy | Failback | Approve | Pause | Resume | Promote | Abort | Accept | Stop | Release | Adopt
+)  # fmt: skip

@@ -1,0 +1,175 @@
+"""The laws of the design as an observer of a run. It keeps its own small account, and believes nobody's flags.
+
+It is told of everything: each step that was asked for, each entry, each effect on the fake balancers. What breaks a law
+raises LawBroken with the law's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from fractions import Fraction
+from typing import NoReturn
+
+from bluegreen.core import events as ev
+from bluegreen.core import steps as st
+from bluegreen.core.phases import sole_live
+from bluegreen.core.state import ServiceState
+from bluegreen.model import WHOLE, Condition, Kind, Weights
+from tests.builders import DAEMON
+
+
+class LawBroken(AssertionError):
+    """Which law was broken, and by what."""
+
+
+def broken(law: str, what: object) -> NoReturn:
+    raise LawBroken(f"law {law}: {what}")
+
+
+def real(native: Weights, environment: str) -> Fraction:
+    """The exact part of the traffic that an environment gets."""
+    return Fraction(native.get(environment, 0), native.total)
+
+
+class Laws:
+    """Watches one run of one service."""
+
+    def __init__(self) -> None:
+        self.owed: set[str] = set()
+        """Points with a write whose outcome nobody knows."""
+        self.meddled: set[str] = set()
+        """Points that somebody else changed, and no entry says so yet."""
+        self.deploy_owed = False
+        self.proven: set[str] = set()
+        self.halt_ids: list[str] = []
+
+    # --- what the core says is next ---
+
+    def asked(self, state: ServiceState, step: st.Step | None) -> None:
+        """`step` is what is next in `state`."""
+        switch = state.open_switch
+        if (step is None) != (switch is None):
+            broken("totality", f"{step} with {switch}")
+        if switch is None:
+            return
+        if switch.condition is Condition.HALTED and step != st.AwaitOperator():
+            broken("2", f"{step} while halted")
+        if self.owed and not isinstance(step, st.AwaitOperator | st.LookUp):
+            broken("3", f"{step} while the outcome at {self.owed} is unknown")
+        match step:
+            case st.SetWeights(point=point, split=split):
+                self._split(state, point, split)
+            case st.Deploy() if self.deploy_owed and not switch.plan.deploy_again:
+                broken("3", "a deployment with an unknown outcome runs again unasked")
+            case st.LookUp(point=point) if point not in self.owed:
+                broken("3", f"{point} is looked up, its outcome is known")
+            case _:
+                pass
+
+    def at_any_time(self, state: ServiceState, answers: Mapping[timedelta, st.Step | None]) -> None:
+        """What is next at other instants: a halt waits for a person, whatever the time."""
+        if state.open_switch is not None and state.open_switch.condition is Condition.HALTED:
+            for later, step in answers.items():
+                if step != st.AwaitOperator():
+                    broken("2", f"{step} after {later} of a halt")
+
+    def _split(self, state: ServiceState, point: str, split: Weights) -> None:
+        switch = state.open_switch
+        assert switch is not None
+        if split.total != WHOLE:
+            broken("sum", f"{split} adds up to {split.total}")
+        if split.share(switch.candidate) <= state.points[point].split.share(switch.candidate):
+            broken("1", f"{point}: {split} does not raise {switch.candidate} above {state.points[point].split}")
+        if switch.id not in self.proven:
+            broken("5", f"{switch.candidate} gets traffic and has not proven itself")
+
+    # --- what happens to the balancers ---
+
+    def written(self, state: ServiceState, point: str, before: Weights, after: Weights) -> None:
+        """The daemon's own write changed a point from `before` to `after` (native)."""
+        switch = state.open_switch
+        if switch is None or switch.open is None or switch.open.point != point or switch.open.change is None:
+            broken("3", f"a write to {point} without an intent on record")
+        if after.total == 0:
+            broken("sum", f"{point} gives nobody any traffic")
+        if real(after, switch.candidate) < real(before, switch.candidate):
+            broken("1", f"{switch.kind}: {point} goes from {before} to {after}, away from {switch.candidate}")
+
+    def lost(self, point: str) -> None:
+        """The answer to a write is lost, or the process is gone in the middle of one."""
+        self.owed.add(point)
+
+    def changed_by_others(self, point: str) -> None:
+        """Somebody else changed a point."""
+        self.meddled.add(point)
+
+    def agreeing(self, point: str) -> None:
+        """Somebody else put a point back to what is on record."""
+        self.meddled.discard(point)
+
+    # --- what is on record ---
+
+    def recorded(
+        self, before: ServiceState, record: ev.Record, after: ServiceState, world: Mapping[str, Weights]
+    ) -> None:
+        """An entry took the state from `before` to `after`, while the balancers showed `world`."""
+        self._halts(before, record, after)
+        self._names(record)
+        event, switch = record.event, before.open_switch
+        match event:
+            case ev.Requested():
+                if switch is not None:
+                    broken("6", f"{record.switch} begins while {switch.id} is open")
+            case ev.SmokePassed() | ev.WarmProven():
+                self.proven.add(str(record.switch))
+            case ev.WeightsSet(point=point) | ev.WeightsUnchanged(point=point):
+                self.owed.discard(point)
+            case ev.Adopted(weights=weights):
+                self.owed -= set(weights)
+                self.meddled -= set(weights)
+            case ev.Restarted() if switch is not None and switch.open is not None and switch.open.step == "deploy":
+                self.deploy_owed = True
+            case ev.Halted() | ev.Deployed() | ev.Requested():
+                self.deploy_owed = False
+            case ev.KeptWarm():
+                self._completed(before)
+            case _:
+                pass
+        if not set(after.unsettled) >= self.owed & set(after.points):
+            broken("3", f"what became of {self.owed} is forgotten by {type(event).__name__}")
+        taken_over = isinstance(event, ev.FailedBack | ev.Superseded)  # the next entry of the same append begins anew
+        if after.open_switch is None and not taken_over and sole_live(after.points) not in (None, after.live):
+            broken("4", f"{sole_live(after.points)} has all of the traffic on record, {after.live} is called live")
+        self._true_to(after, world)
+
+    def _halts(self, before: ServiceState, record: ev.Record, after: ServiceState) -> None:
+        was, now = before.open_switch, after.open_switch
+        if was is None or was.condition is not Condition.HALTED:
+            return
+        left = now is None or now.id != was.id or now.condition is not Condition.HALTED or now.halt is None
+        if left and record.by == DAEMON:
+            broken("2", f"{type(record.event).__name__} by the daemon ends halt {was.halt and was.halt.id}")
+
+    def _names(self, record: ev.Record) -> None:
+        if not record.by:
+            broken("9", f"{type(record.event).__name__} by nobody")
+        back = isinstance(record.event, ev.Requested) and record.event.switch_kind is Kind.FAILBACK
+        if (back or isinstance(record.event, ev.FailedBack)) and (record.by == DAEMON or not record.reason):
+            broken("9", f"a failback by {record.by}, reason {record.reason!r}")
+
+    def _completed(self, state: ServiceState) -> None:
+        switch = state.open_switch
+        assert switch is not None
+        for point in switch.plan.points:
+            if state.points[point].native.share(switch.candidate) != WHOLE:
+                broken("4", f"complete, and {point} shows {state.points[point].native}")
+
+    def _true_to(self, state: ServiceState, world: Mapping[str, Weights]) -> None:
+        switch = state.open_switch
+        in_flight = switch.open.point if switch is not None and switch.open is not None else None
+        for point, known in state.points.items():
+            if point in self.owed or point in self.meddled or point == in_flight:
+                continue
+            if not known.native.same_split(world[point]):
+                broken("4", f"{point} shows {world[point]}, on record is {known.native}")
