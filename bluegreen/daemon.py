@@ -57,9 +57,9 @@ def serve(config_path: Path) -> int:
     try:
         asyncio.run(Daemon(config).run())
     except BaseExceptionGroup as group:
-        error = _first(group)
-        log.error("ended: nothing moves until the next start", error=str(error), kind=type(error).__name__)
-        return error.exit_code if isinstance(error, BlueGreenError) else ExitCode.FAILED
+        first = _first(group)
+        log.error("ended: nothing moves until the next start", error=str(first), kind=type(first).__name__)
+        return first.exit_code if isinstance(first, BlueGreenError) else ExitCode.FAILED
     except BlueGreenError as error:
         log.error("cannot start", error=error.what, advice=error.advice)
         return error.exit_code

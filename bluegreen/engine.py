@@ -67,6 +67,7 @@ class ServiceEngine:
         self._lock = asyncio.Lock()
         self._balancers = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._reopened = asyncio.Event()
         self._changed = asyncio.Condition()
         self._effect: asyncio.Task[ev.Event] | None = None
         self._stopping = False
@@ -149,13 +150,15 @@ class ServiceEngine:
             else:
                 await self._ports.close()
             self.setup, self._ports, self.seen = setup, opened, {}
+            self._reopened.set()
 
     async def run(self) -> None:
         """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""
         async with asyncio.TaskGroup() as group:
-            observing = group.create_task(self._observe_forever())
+            beside = [group.create_task(self._observe_forever()), group.create_task(self._keep_forever())]
             await self._drive()
-            observing.cancel()
+            for task in beside:
+                task.cancel()
 
     async def stop(self) -> None:
         """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""
@@ -288,6 +291,15 @@ class ServiceEngine:
             await self.observe()
             await self._clock.sleep(self._observe_every)
 
+    async def _keep_forever(self) -> None:
+        """What was deployed is kept running, by the deployer of the present configuration."""
+        while True:
+            self._reopened.clear()
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._ports.deployer.keep())
+                await self._reopened.wait()
+                keeping.cancel()
+
     async def look(self) -> dict[str, Seen]:
         """One look at all switch points; nothing goes on record."""
         self.seen = await look(self.ports(), self._clock.now())
@@ -316,9 +328,16 @@ class ServiceEngine:
         self.state = state
         self.alive_at = self._clock.now()
         for entry in entries:
+            self._note(entry.event)
             self._publish(entry)
         async with self._changed:
             self._changed.notify_all()
+
+    def _note(self, event: ev.Event) -> None:
+        """A balancer that was just read back has been seen."""
+        if isinstance(event, ev.WeightsSet) and event.point in self.seen:
+            seen = self.seen[event.point]
+            self.seen = {**self.seen, event.point: replace(seen, at=self._clock.now(), weights=event.weights, error="")}
 
     def _halted(self, cause: Cause, summary: str, advice: str = "", *, closes_step: bool = False) -> ev.Halted:
         return looks.halted(self._switch(), cause, summary=summary, advice=advice, closes_step=closes_step)

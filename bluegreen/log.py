@@ -55,7 +55,9 @@ def set_up(form: str, level: str) -> logging.handlers.QueueListener:
     target.setFormatter(logging.Formatter("%(message)s"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUE_MAX)
     listener = logging.handlers.QueueListener(lines, target)
-    logging.basicConfig(handlers=[_Dropping(lines)], level=logging.WARNING, force=True)
+    entrance = _Dropping(lines)
+    entrance.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(handlers=[entrance], level=logging.WARNING, force=True)
     logging.getLogger("bluegreen").setLevel(level.upper())
     listener.start()
     return listener

@@ -60,7 +60,7 @@ class Bench:
         sources = Sources(targets=lambda: _all_targets(balancers), aws=self.aws)
 
         def checks(configured: list[schema.Check]) -> tuple[Check, ...]:
-            return tuple(open_check(check, service.service, sources) for check in configured)
+            return tuple(open_check(check, sources) for check in configured)
 
         return Ports(
             service=service.service,

@@ -79,7 +79,10 @@ def _show(event: Document, screen: Screen) -> None:
 
 
 def _line(event: Document, screen: Screen) -> str:
-    data = " ".join(f"{key}={_short(value)}" for key, value in event["data"].items() if value not in (None, "", [], {}))
+    told = {
+        key: value for key, value in event["data"].items() if value is not False and value not in (None, "", [], {})
+    }
+    data = " ".join(f"{key}={_short(value)}" for key, value in told.items())
     if not screen.terminal:
         return pairs(
             seq=event["seq"],

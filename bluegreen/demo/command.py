@@ -21,9 +21,9 @@ UNATTENDED_SECONDS = 60.0
 """The scripted run must be over by then; it takes a third of it."""
 
 
-def run(*, unattended: bool, screen: Screen | None = None, directory: Path | None = None) -> int:
+def run(*, unattended: bool, screen: Screen, directory: Path | None = None) -> int:
     """Run the demo to its end, or to Ctrl-C; gives the exit code. Raises BlueGreenError where it cannot begin."""
-    stage = Stage(screen or Screen.here(False, False))
+    stage = Stage(screen)
     try:
         return asyncio.run(_until_stopped(stage, unattended, directory))
     except BaseExceptionGroup as group:

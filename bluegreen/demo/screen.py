@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from bluegreen.cli.screen import Ink, Screen
 from bluegreen.cli.service_lines import state_word
 from bluegreen.cli.words import clean, short_split, width
-from bluegreen.demo.traffic import Figures
 
 _REST_OF_LINE = "\x1b[K"
 
@@ -45,21 +44,15 @@ class Stage:
         self._width = width(line)
 
 
-def live_line(
-    time: str, second: Figures, total: Figures, service: Mapping[str, Any] | None, versions: Sequence[str], ink: Ink
-) -> str:
-    """One second of traffic: answers by version, all failures, the split, and what the daemon is at."""
-    answered = sum(second.answers.values())
+def live_line(time: str, rates: Mapping[str, float], failed: int, service: Mapping[str, Any] | None, ink: Ink) -> str:
+    """One second of traffic: answers a second by version, all failures so far, the split, what the daemon is at."""
+    whole = sum(rates.values())
     shares = "  ".join(
-        f"{version} {second.answers.get(version, 0):>3}/s {_percent(second.answers.get(version, 0), answered):>4}"
-        for version in versions
+        f"{version} {rate:>3.0f}/s {f'{100 * rate / whole:.0f}%' if whole else '-':>4}"
+        for version, rate in rates.items()
     )
-    failed = ink(f"failed {total.failed}", "bad" if total.failed else "good")
-    return f"{time}  {shares}  {failed}  {_daemon(service, ink)}"
-
-
-def _percent(part: int, whole: int) -> str:
-    return f"{100 * part / whole:.0f}%" if whole else "-"
+    told = ink(f"failed {failed}", "bad" if failed else "good")
+    return f"{time}  {shares or 'no answers'}  {told}  {_daemon(service, ink)}"
 
 
 def _daemon(service: Mapping[str, Any] | None, ink: Ink) -> str:

@@ -74,7 +74,8 @@ class Story:
         """Move the traffic back to v1, as an operator would."""
         before = self._switch_id()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._command("failback", SERVICE, "--yes", "--reason", reason))
+            # it follows the failback to its end, as this story does: its own words would say everything twice
+            group.create_task(self._command("failback", SERVICE, "--yes", "--reason", reason, quiet=True))
             await self._watch(lambda: self._switch_id() != before and self._ended_as("failback")())
         await self._keep_figures("v1")
 
@@ -122,7 +123,7 @@ class Story:
         before = self._traffic.figures()
         await self._watch(_after(LAST_LOOK))
         figures = self._traffic.figures()
-        final = figures.since(before).answers
+        final = {version: count for version, count in _newly(before.answers, figures.answers).items() if count}
         faults = self._faults(final)
         for switch, steps in self._switches:
             self._stage.tell("", f"{switch['kind']}: {switch['condition']}", *steps_table(steps))
@@ -182,27 +183,29 @@ class Story:
 
     # --- watching ---
 
-    async def _command(self, *arguments: str) -> None:
-        """A command of bluegreen, shown with what it prints. Raises where it fails."""
+    async def _command(self, *arguments: str, quiet: bool = False) -> None:
+        """A command of bluegreen, shown with what it prints; `quiet`: only where it fails. Raises where it fails."""
         self._stage.tell(self._stage.ink(f"$ bluegreen {' '.join(_quoted(a) for a in arguments)}", "head"))
         code, printed = await self._world.command(*arguments)
-        self._stage.tell(*(f"  {line}" for line in printed.strip().splitlines()))
+        if code or not quiet:
+            self._stage.tell(*(f"  {line}" for line in printed.strip().splitlines()))
         if code:
             raise BlueGreenError(f"`bluegreen {' '.join(arguments)}` ended with exit code {code}")
 
     async def _watch(self, done: Callable[[], bool]) -> None:
         """Look at the daemon and at the traffic until `done`: news as they come, the live line once a second."""
         loop = asyncio.get_running_loop()
-        due, before = loop.time() + 1.0, self._traffic.figures()
+        began, before = loop.time(), self._traffic.figures()
         while True:
             await self._look()
             if done():
                 return
-            if loop.time() >= due:
+            if (seconds := loop.time() - began) >= 1.0:
                 now = self._traffic.figures()
-                second, before, due = now.since(before), now, loop.time() + 1.0
+                rates = {version: count / seconds for version, count in _newly(before.answers, now.answers).items()}
                 at = f"{self._clock.now().astimezone():%H:%M:%S}"
-                self._stage.live(live_line(at, second, now, self._service, sorted(now.answers), self._stage.ink))
+                self._stage.live(live_line(at, rates, now.failed, self._service, self._stage.ink))
+                began, before = loop.time(), now
             await asyncio.sleep(LOOK_EVERY)
 
     async def _look(self) -> None:
@@ -238,6 +241,10 @@ class Story:
 def _after(seconds: float) -> Callable[[], bool]:
     until = asyncio.get_running_loop().time() + seconds
     return lambda: asyncio.get_running_loop().time() >= until
+
+
+def _newly(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
+    return {version: now[version] - before.get(version, 0) for version in sorted(now)}
 
 
 def _quoted(argument: str) -> str:

@@ -40,16 +40,6 @@ class Figures:
         """All failures, whatever their kind."""
         return sum(self.failures.values())
 
-    def since(self, earlier: Figures) -> Figures:
-        """The counts between two looks; the gap is the longest of all."""
-        answers = Counter(self.answers)
-        answers.subtract(earlier.answers)
-        failures = Counter(self.failures)
-        failures.subtract(earlier.failures)
-        return Figures(
-            self.requests - earlier.requests, +answers, +failures, self.opened - earlier.opened, self.longest_gap
-        )
-
 
 class Traffic:
     """`connections` clients that ask for `/` `rate` times a second altogether, until `stop`."""

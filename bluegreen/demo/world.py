@@ -226,10 +226,6 @@ async def end_descendants() -> None:
 
 
 async def _all_gone() -> bool:
-    """Whether none is left, once those that have ended were reaped."""
-    for pid in descendants(os.getpid()):
-        with contextlib.suppress(ChildProcessError):  # a grandchild is its own parent's to reap
-            os.waitpid(pid, os.WNOHANG)
     return not descendants(os.getpid())
 
 
@@ -245,12 +241,14 @@ async def _within(seconds: float, condition: Callable[[], Awaitable[bool]]) -> b
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that descend from one, as /proc has them now."""
+    """The living processes that descend from one, as /proc has them now; a zombie lives no more."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError):  # it has just ended
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            with contextlib.suppress(OSError):  # it has just ended
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+                if state not in ("Z", "X"):
+                    parents[int(entry.name)] = int(parent)
     found, looked = [pid], 0
     while looked < len(found):
         found += [child for child, parent in parents.items() if parent == found[looked]]

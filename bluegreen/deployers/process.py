@@ -50,7 +50,7 @@ class ProcessDeployer:
         self._lock = asyncio.Lock()
         self._pauses: dict[Path, float] = {}
         self._due: dict[Path, float] = {}
-        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._children: dict[int, subprocess.Popen[bytes]] = {}  # noqa: TID251 - see _start
 
     async def deploy(self, scene: Scene) -> DeployOutcome:
         """See ports.Deployer. The environment's old process ends; the new one must live for `ready` seconds."""
@@ -111,7 +111,7 @@ class ProcessDeployer:
             resolved = {name: resolve(text) for name, text in variables.items()}
             with log.open("ab") as stream:
                 # not asyncio's: its transport kills the process when the daemon ends, and this one carries traffic
-                process = subprocess.Popen(  # noqa: TID251
+                process = subprocess.Popen(  # noqa: TID251, S603 - an argument list from the configuration
                     argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=directory,
                     env={**processes.environment(resolved), processes.MARK: mark}, start_new_session=True,
                 )  # fmt: skip

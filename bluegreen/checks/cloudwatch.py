@@ -1,0 +1,42 @@
+"""A CloudWatch alarm: it must be OK. INSUFFICIENT_DATA is no data, and no data is not good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bluegreen.checks.common import Sight, filled
+from bluegreen.config.schema import Check
+from bluegreen.errors import BalancerError
+from bluegreen.ports import Scene
+
+if TYPE_CHECKING:
+    from bluegreen.aws import Sessions
+
+
+class CloudwatchAlarm:
+    """Metric and composite alarms alike."""
+
+    def __init__(self, config: Check, aws: Sessions) -> None:
+        self._config, self._aws = config, aws
+
+    async def once(self, scene: Scene) -> Sight:
+        """See common.Look."""
+        from bluegreen.aws import Where
+
+        name = filled(self._config.cloudwatch_alarm or "", scene.names())
+        where = Where(self._config.region or "", self._config.role, self._config.profile, self._config.endpoint_url)
+        try:
+            answer = await self._aws.call(
+                where, "cloudwatch", "DescribeAlarms", self._config.timeout,
+                AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+            )  # fmt: skip
+        except BalancerError as error:
+            return Sight(False, f"alarm {name} cannot be read: {error.what}", advice=error.advice)
+        alarms = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
+        if not alarms:
+            return Sight(False, f"there is no alarm {name} in {self._config.region}", advice="mend its name or region")
+        state, reason = str(alarms[0]["StateValue"]), str(alarms[0].get("StateReason", ""))
+        return Sight(state == "OK", f"alarm {name} is {state}", {"state": state, "reason": reason[:500]})
+
+    async def close(self) -> None:
+        """See common.Look."""

@@ -1,0 +1,37 @@
+"""Open a connection and close it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bluegreen.checks.common import Sight, filled
+from bluegreen.config.schema import Check
+from bluegreen.ports import Scene
+
+
+class TcpCheck:
+    """Somebody listens there."""
+
+    def __init__(self, config: Check) -> None:
+        self._config = config
+
+    async def once(self, scene: Scene) -> Sight:
+        """See common.Look."""
+        address = filled(self._config.tcp or "", scene.names())
+        host, _, port = address.rpartition(":")
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            async with asyncio.timeout(self._config.timeout):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except TimeoutError:
+            return Sight(False, f"{address} took no connection within {self._config.timeout:g} s", {"address": address})
+        except (OSError, ValueError) as error:
+            return Sight(False, f"{address} takes no connection: {error}", {"address": address})
+        writer.close()
+        return Sight(
+            True, f"{address} took a connection in {(loop.time() - began) * 1000:.0f} ms", {"address": address}
+        )
+
+    async def close(self) -> None:
+        """See common.Look."""
