@@ -14,7 +14,7 @@ from bluegreen.cli.settings import Settings, Verb
 @click.option(
     "--directory",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where its files are, until it ends; a temporary directory unless given.",
+    help="Where its files are, new or empty; a temporary one unless given.",
 )
 @click.pass_obj
 def demo(settings: Settings, unattended: bool, directory: Path | None) -> int:

@@ -85,7 +85,7 @@ class Shop:
 
 @dataclass(slots=True)
 class Server:
-    """Serves a shop on a port of loopback until `stop`."""
+    """Serves a shop on a port of loopback until `stopping` is set."""
 
     shop: Shop
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
@@ -93,8 +93,9 @@ class Server:
     busy: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self, port: int) -> None:
-        """Serve until `stopping` is set; then finish what is in flight. Raises OSError where the port is taken."""
+        """Serve, say so, and at the end finish what is in flight. Raises OSError where the port is taken."""
         server = await asyncio.start_server(self._connection, "127.0.0.1", port, backlog=1024)
+        print(f"shop {self.shop.version} ({self.shop.environment}) on port {port}, pid {os.getpid()}", flush=True)
         await self.stopping.wait()
         server.close()
         await asyncio.sleep(LINGER_SECONDS if self.idle else 0)
@@ -150,7 +151,6 @@ async def serve(port: int, shop: Shop) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, server.stopping.set)
-    print(f"shop {shop.version} ({shop.environment}) on port {port}, pid {os.getpid()}", flush=True)
     await server.run(port)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import signal
 from pathlib import Path
 
+from bluegreen.balancers.embedded import find_binary
 from bluegreen.cli.screen import Screen
 from bluegreen.demo.layout import HOST, HURRIED, VISITOR
 from bluegreen.demo.screen import Stage
@@ -47,13 +48,14 @@ async def _until_stopped(stage: Stage, unattended: bool, directory: Path | None)
     except asyncio.CancelledError:
         if not told.is_set():
             raise
-        stage.tell("", "stopped; everything that was started has ended, and nothing is left behind")
+        kept = f"the files stay in {directory}" if directory else "nothing is left behind"
+        stage.tell("", f"stopped; everything that was started has ended, and {kept}")
         return ExitCode.DETACHED if unattended else ExitCode.DONE
 
 
 async def _play(stage: Stage, unattended: bool, directory: Path | None) -> int:
     stage.tell("starting HAProxy, the shop at v1 in blue, and the daemon ...")
-    async with open_world(directory, HURRIED if unattended else VISITOR) as world:
+    async with open_world(directory, HURRIED if unattended else VISITOR, find_binary()) as world:
         traffic = Traffic(HOST, world.layout.ports["front"])
         story = Story(world, traffic, stage)
         async with asyncio.TaskGroup() as group:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 from collections.abc import Mapping
@@ -10,7 +11,9 @@ from typing import Any
 from bluegreen.cli.screen import Ink, Screen
 from bluegreen.cli.service_lines import state_word
 from bluegreen.cli.words import clean, short_split, width
+from bluegreen.demo.traffic import Figures
 
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 _REST_OF_LINE = "\x1b[K"
 
 
@@ -33,26 +36,27 @@ class Stage:
         print(clear + "\n".join(lines), file=self._stream, flush=True)
         self._width = 0
 
-    def live(self, line: str) -> None:
-        """The live line; it never takes more than one row of a terminal."""
+    def live(self, time: str, line: str) -> None:
+        """The live line: one row of a terminal, rewritten; in a pipe a line of its own, with the time."""
         if not self._rewrites:
-            print(line, file=self._stream, flush=True)
+            print(f"{time}  {line}", file=self._stream, flush=True)
             return
-        if width(line) >= shutil.get_terminal_size().columns:
-            line = clean(line)[: shutil.get_terminal_size().columns - 1]
+        if width(line) >= (columns := shutil.get_terminal_size().columns):
+            line = _ANSI.sub("", line)[: columns - 1]
         print(f"\r{line}{_REST_OF_LINE}", end="", file=self._stream, flush=True)
         self._width = width(line)
 
 
-def live_line(time: str, rates: Mapping[str, float], failed: int, service: Mapping[str, Any] | None, ink: Ink) -> str:
-    """One second of traffic: answers a second by version, all failures so far, the split, what the daemon is at."""
-    whole = sum(rates.values())
-    shares = "  ".join(
-        f"{version} {rate:>3.0f}/s {f'{100 * rate / whole:.0f}%' if whole else '-':>4}"
-        for version, rate in rates.items()
+def live_line(before: Figures, now: Figures, service: Mapping[str, Any] | None, ink: Ink) -> str:
+    """Answers by version, all and their part of the last second; all failures; the split; what the daemon is at."""
+    new = {version: count - before.answers.get(version, 0) for version, count in sorted(now.answers.items())}
+    whole = sum(new.values())
+    shares = "   ".join(
+        f"{version} {now.answers[version]:,}{f' ({100 * count / whole:.0f}%)' if count else ''}"
+        for version, count in new.items()
     )
-    told = ink(f"failed {failed}", "bad" if failed else "good")
-    return f"{time}  {shares or 'no answers'}  {told}  {_daemon(service, ink)}"
+    failed = ink(f"failed {now.failed}", "bad" if now.failed else "good")
+    return f"{shares or 'no answers'}   {failed}   {_daemon(service, ink)}"
 
 
 def _daemon(service: Mapping[str, Any] | None, ink: Ink) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -43,6 +44,7 @@ class Story:
         self._told: dict[str, Told] = {}
         self._ended: set[str] = set()
         self._service: Document | None = None
+        self._switch: Document = {}
         self._clock = SystemClock()
         self._epoch = self._clock.now().timestamp() - asyncio.get_running_loop().time()
         self._switches: list[tuple[Document, list[Step]]] = []
@@ -72,11 +74,11 @@ class Story:
 
     async def fail_back(self, reason: str) -> None:
         """Move the traffic back to v1, as an operator would."""
-        before = self._switch_id()
+        before = self._switch.get("id")
         async with asyncio.TaskGroup() as group:
             # it follows the failback to its end, as this story does: its own words would say everything twice
             group.create_task(self._command("failback", SERVICE, "--yes", "--reason", reason, quiet=True))
-            await self._watch(lambda: self._switch_id() != before and self._ended_as("failback")())
+            await self._watch(lambda: self._switch.get("id") != before and self._ended_as("failback")())
         await self._keep_figures("v1")
 
     async def go_on(self) -> None:
@@ -123,7 +125,7 @@ class Story:
         before = self._traffic.figures()
         await self._watch(_after(LAST_LOOK))
         figures = self._traffic.figures()
-        final = {version: count for version, count in _newly(before.answers, figures.answers).items() if count}
+        final = dict(Counter(figures.answers) - Counter(before.answers))
         faults = self._faults(final)
         for switch, steps in self._switches:
             self._stage.tell("", f"{switch['kind']}: {switch['condition']}", *steps_table(steps))
@@ -173,10 +175,9 @@ class Story:
     async def _keep_figures(self, version: str) -> None:
         """The steps of the switch that has just ended, while its answers are still remembered."""
         await self._watch(_after(SETTLE))
-        service = await self._world.service()
         events = await self._world.events()
-        steps = steps_of(events, service["switch"], version, self._answered, self._clock.now().timestamp())
-        self._switches.append((service["switch"], steps))
+        steps = steps_of(events, self._switch, version, self._answered, self._clock.now().timestamp())
+        self._switches.append((self._switch, steps))
 
     def _answered(self, begin: float, end: float) -> Mapping[str, int]:
         return self._traffic.answered(begin - self._epoch, end - self._epoch)
@@ -195,17 +196,16 @@ class Story:
     async def _watch(self, done: Callable[[], bool]) -> None:
         """Look at the daemon and at the traffic until `done`: news as they come, the live line once a second."""
         loop = asyncio.get_running_loop()
-        began, before = loop.time(), self._traffic.figures()
+        due, before = loop.time() + 1.0, self._traffic.figures()
         while True:
             await self._look()
             if done():
                 return
-            if (seconds := loop.time() - began) >= 1.0:
-                now = self._traffic.figures()
-                rates = {version: count / seconds for version, count in _newly(before.answers, now.answers).items()}
+            if loop.time() >= due:
+                now, due = self._traffic.figures(), due + 1.0
                 at = f"{self._clock.now().astimezone():%H:%M:%S}"
-                self._stage.live(live_line(at, rates, now.failed, self._service, self._stage.ink))
-                began, before = loop.time(), now
+                self._stage.live(at, live_line(before, now, self._service, self._stage.ink))
+                before = now
             await asyncio.sleep(LOOK_EVERY)
 
     async def _look(self) -> None:
@@ -214,9 +214,9 @@ class Story:
         except (DaemonUnreachable, StoreError):
             self._service = None  # the live line says so; the keeper tells why
             return
-        switch = service["switch"]
-        if switch is None:
+        if service["switch"] is None:
             return
+        switch = self._switch = service["switch"]
         told = self._told.setdefault(switch["id"], Told())
         for line in told.news(switch):
             self._stage.tell(f"    {line}")
@@ -225,26 +225,14 @@ class Story:
             self._ended.add(key)
             self._stage.tell(*(f"  {line}" for line in ending(service, switch, self._stage.screen)))
 
-    def _switch_id(self) -> str:
-        return str(((self._service or {}).get("switch") or {}).get("id", ""))
-
     def _ended_as(self, kind: str) -> Callable[[], bool]:
         """Whether the last switch is of that kind and goes on no more."""
-
-        def ended() -> bool:
-            switch = (self._service or {}).get("switch") or {}
-            return switch.get("kind") == kind and switch.get("condition") in ENDS
-
-        return ended
+        return lambda: self._switch.get("kind") == kind and self._switch["condition"] in ENDS
 
 
 def _after(seconds: float) -> Callable[[], bool]:
     until = asyncio.get_running_loop().time() + seconds
     return lambda: asyncio.get_running_loop().time() >= until
-
-
-def _newly(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
-    return {version: now[version] - before.get(version, 0) for version in sorted(now)}
 
 
 def _quoted(argument: str) -> str:

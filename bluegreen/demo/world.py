@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bluegreen.balancers.embedded import Server, configuration, embedded, find_binary
+from bluegreen.balancers.embedded import Server, configuration, embedded
 from bluegreen.cli.client import Client, UnixDoor
 from bluegreen.config.load import load
 from bluegreen.demo.layout import HOST, SERVICE, Layout, Pace, lay_out
@@ -29,6 +29,7 @@ from bluegreen.processes import become_subreaper
 READY_SECONDS = 20.0
 STOP_SECONDS = 12.0
 RESTART_SECONDS = 3.0
+RESTARTS_MAX = 10
 CALL_SECONDS = 20.0
 LOG_TAIL = 2000
 
@@ -50,19 +51,22 @@ class World:
 
     async def service(self) -> dict[str, Any]:
         """The service's document. Raises DaemonUnreachable, StoreError."""
-        return await self.get("services", SERVICE)
+        return await asyncio.to_thread(_client(self.layout).get, "services", SERVICE)
 
     async def events(self) -> list[dict[str, Any]]:
-        """The journal. Raises DaemonUnreachable, StoreError."""
+        """The journal. A daemon that is being started again is waited for."""
         found: list[dict[str, Any]] = []
-        while page := (await self.get("events", after=found[-1]["seq"] if found else 0))["events"]:
+        while page := await self._events_after(found[-1]["seq"] if found else 0):
             found += page
         return found
 
-    async def get(self, *path: str, **query: str | int | None) -> dict[str, Any]:
-        """Ask the daemon. Raises DaemonUnreachable, StoreError."""
-        client = Client(UnixDoor(str(self.layout.socket)), deadline=2.0)
-        return await asyncio.to_thread(client.get, *path, **query)
+    async def _events_after(self, seq: int) -> list[dict[str, Any]]:
+        for _ in range(RESTARTS_MAX):
+            with contextlib.suppress(DaemonUnreachable, StoreError):
+                page = await asyncio.to_thread(_client(self.layout).get, "events", after=seq)
+                return list(page["events"])
+            await asyncio.sleep(RESTART_SECONDS)
+        raise BlueGreenError("the daemon does not come back", f"its log: {self.layout.log}")
 
     async def command(self, *arguments: str) -> tuple[int, str]:
         """Run `bluegreen ARGUMENTS` as a person would; gives the exit code and what it printed."""
@@ -111,8 +115,7 @@ class Daemon:
             how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
             tell(f"the daemon (pid {self.pid}) is gone: {how}. The balancer has its weights; traffic flows on.")
             tell(f"  It is started again in {RESTART_SECONDS:g} s, as systemd would do it.")
-            await asyncio.sleep(RESTART_SECONDS)
-            await self.start()
+            await self._start_again()
             tell(f"the daemon is back, pid {self.pid}: it read its journal and looked at the balancer")
 
     async def stop(self) -> None:
@@ -120,12 +123,24 @@ class Daemon:
         if self._process is not None:
             await _stop(self._process)
 
+    async def _start_again(self) -> None:
+        """Another process may hold the journal for a while: a failback without the daemon is one."""
+        for left in range(RESTARTS_MAX - 1, -1, -1):
+            await asyncio.sleep(RESTART_SECONDS)
+            try:
+                await self.start()
+            except BlueGreenError:
+                await self.stop()
+                if not left:
+                    raise
+            else:
+                return
+
     async def _ready(self, process: asyncio.subprocess.Process) -> bool:
         if process.returncode is not None:
             raise self._failed(f"the daemon ended with exit code {process.returncode}")
         try:
-            client = Client(UnixDoor(str(self._layout.socket)), deadline=2.0)
-            document = await asyncio.to_thread(client.get, "services", SERVICE)
+            document = await asyncio.to_thread(_client(self._layout).get, "services", SERVICE)
         except (DaemonUnreachable, StoreError):
             return False
         return document["live"] is not None and bool(document["environments"][document["live"]]["healthy"])
@@ -136,12 +151,13 @@ class Daemon:
 
 
 @contextlib.asynccontextmanager
-async def open_world(directory: Path | None, pace: Pace) -> AsyncIterator[World]:
-    """Everything started, with blue at v1 and live; at the end all of it ended, and a directory of our own removed.
+async def open_world(directory: Path | None, pace: Pace, binary: str | None) -> AsyncIterator[World]:
+    """Everything started, with blue at v1 and live; at the end all of it ended.
 
-    `directory` is one that is not there yet, or is empty; None: a temporary one. Raises BlueGreenError.
+    `directory` is new or empty, and stays; None: a temporary one, removed at the end. `binary` is HAProxy's; None
+    where there is none: NoBalancer. Raises BlueGreenError where something does not start.
     """
-    if find_binary() is None:
+    if binary is None:
         advice = "pip install 'bluegreen[haproxy]', or: apt install haproxy"
         raise NoBalancer("the demo needs a real balancer, and there is no HAProxy here", advice)
     become_subreaper()  # what a killed daemon leaves behind becomes ours to end
@@ -154,7 +170,7 @@ async def open_world(directory: Path | None, pace: Pace) -> AsyncIterator[World]
         ]
         listen = f"{HOST}:{layout.ports['front']}"
         config = configuration(layout.haproxy, listen, SERVICE, servers, state=True)
-        haproxy = await stack.enter_async_context(embedded(layout.haproxy, config))
+        haproxy = await stack.enter_async_context(embedded(layout.haproxy, config, binary))
         daemon = Daemon(layout)
         stack.push_async_callback(daemon.stop)
         await daemon.start()
@@ -164,21 +180,25 @@ async def open_world(directory: Path | None, pace: Pace) -> AsyncIterator[World]
 @contextlib.contextmanager
 def _own(directory: Path | None) -> Iterator[Path]:
     """The demo's directory, for as long as the demo runs."""
-    if directory is None:
-        made = Path(tempfile.mkdtemp(prefix="bluegreen-demo-"))
-    else:
-        made = directory.absolute()
-        try:
-            made.mkdir(mode=0o700, parents=True, exist_ok=True)
-            taken = next(made.iterdir(), None)
-        except OSError as error:
-            raise BlueGreenError(f"{made} cannot be used: {error.strerror}", "name another --directory") from error
-        if taken is not None:
-            raise BlueGreenError(f"{made} is not empty: {taken.name}", "the demo removes it at its end; name a new one")
+    if directory is not None:
+        yield _empty(directory.absolute())
+        return
+    made = Path(tempfile.mkdtemp(prefix="bluegreen-demo-"))
     try:
         yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _empty(directory: Path) -> Path:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        taken = next(directory.iterdir(), None)
+    except OSError as error:
+        raise BlueGreenError(f"{directory} cannot be used: {error.strerror}", "name another --directory") from error
+    if taken is not None:
+        raise BlueGreenError(f"{directory} is not empty: it has {taken.name}", "name a new --directory")
+    return directory
 
 
 async def _first_release(layout: Layout) -> None:
@@ -191,6 +211,10 @@ async def _first_release(layout: Layout) -> None:
         await deployer.close()
     if not outcome.ok:
         raise BlueGreenError(f"v1 did not start in blue: {outcome.summary}", outcome.output)
+
+
+def _client(layout: Layout) -> Client:
+    return Client(UnixDoor(str(layout.socket)), deadline=2.0)
 
 
 def _environment(layout: Layout) -> dict[str, str]:

@@ -1,0 +1,93 @@
+"""A failback where no daemon answers, on the real journal of a real daemon that was killed."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Bluegreen
+from tests.cli.terminal import at_a_terminal
+
+pytestmark = pytest.mark.slow
+
+SERVICE = """\
+service: web
+environments:
+  blue: {url: "http://127.0.0.1:1"}
+  green: {url: "http://127.0.0.1:2"}
+switch_points:
+  - kind: memory
+deploy: {kind: command, run: ["true"]}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "services").mkdir()
+    (tmp_path / "services/web.yaml").write_text(SERVICE)
+    file = tmp_path / "bluegreen.yaml"
+    file.write_text("state: {directory: state}\ncontrol: {socket: control.sock}\nservices: services/*.yaml\n")
+    return file
+
+
+@contextlib.contextmanager
+def _serving(config: Path, bluegreen: Bluegreen) -> Iterator[None]:
+    """A real daemon, killed at the end: nothing of it may be needed to go on."""
+    process = subprocess.Popen([sys.executable, "-m", "bluegreen", "serve", "--config", str(config)])
+    try:
+        until = time.monotonic() + 20
+        while bluegreen.bare("status", "--config", str(config)).code != 0:
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_killed_daemon_does_not_keep_an_operator_from_failing_back(config: Path, bluegreen: Bluegreen):
+    with _serving(config, bluegreen):
+        ran = bluegreen.bare("deploy", "web", "v1", "--wait", "--timeout", "30s", "--config", str(config))
+        assert ran.code == 0, ran.out + ran.err
+    with at_a_terminal("failback", "web", "--config", str(config), "--no-color") as terminal:
+        terminal.expect("this process does it, under the same lock, on the same journal")
+        terminal.expect("Why?")
+        terminal.type("5xx on pay")
+        terminal.expect("Type the service's name")
+        terminal.type("web")
+        assert terminal.end() == 0, terminal.screen
+    assert "memory        blue 0%  green 100%  blue 100%  green 0%" in terminal.screen.split("BEFORE")[1]
+    with _serving(config, bluegreen):
+        after = bluegreen.bare("status", "web", "--json", "--config", str(config)).document
+    assert (after["live"], after["switch"]["kind"], after["switch"]["reason"]) == ("blue", "failback", "5xx on pay")
+
+
+def test_a_daemon_killed_in_mid_shift_leaves_a_way_back(config: Path, bluegreen: Bluegreen):
+    (config.parent / "services/web.yaml").write_text(SERVICE + "shift: {steps: [25%, 100%], wait: approve}\n")
+    at = ("--config", str(config))
+    with _serving(config, bluegreen):
+        assert bluegreen.bare("deploy", "web", "v1", "--wait", "--no-pause", "--timeout", "30s", *at).code == 5
+    plan = bluegreen.bare("failback", "web", "--dry-run", "--json", *at).document
+    assert plan["traffic"][0]["now"] == {"blue": 75.0, "green": 25.0}
+    ran = bluegreen.bare("failback", "web", "--yes", "--reason", "5xx", "--plan", plan["plan"], "--json", *at)
+    assert ran.code == 0, ran.err
+    assert (ran.document["kind"], ran.document["condition"]) == ("failback", "completed")
+    with _serving(config, bluegreen):
+        ended = bluegreen.bare("history", "web", "--json", *at).document["switches"]
+    assert [one["condition"] for one in ended] == ["completed", "failed_back"]
+
+
+def test_a_journal_that_a_daemon_holds_is_left_alone(config: Path, bluegreen: Bluegreen, tmp_path: Path):
+    with _serving(config, bluegreen):
+        elsewhere = ("--config", str(config), "--socket", str(tmp_path / "none.sock"))
+        ran = bluegreen.bare("failback", "web", "--yes", "--reason", "r", *elsewhere)
+        assert ran.code == 3
+        assert "holds the journal" in ran.err
+        assert "--socket" in ran.err
