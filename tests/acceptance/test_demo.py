@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,28 @@ def test_the_scripted_run_switches_there_and_back_without_one_failed_request(hom
         assert step["seen_percent"] == pytest.approx(float(step["asked"][:-1]), abs=3), step
     assert left_behind(home) == []
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_few_failed_requests_fail_the_scripted_run_though_all_else_went_well(home):
+    process = demo(home, "--unattended")
+    read_until(process, "page")
+    admin = next(home.glob("bluegreen-demo-*")) / "haproxy" / "admin.sock"
+    runtime(admin, "set server shop/blue state maint")
+    time.sleep(0.1)  # the fault itself: how long the shop is away
+    runtime(admin, "set server shop/blue state ready")
+    told, errors = process.communicate(timeout=60)
+    assert process.returncode == ExitCode.FAILED, told + errors
+    assert re.search(r"^FAILED: \d+ requests failed: status 503$", told, re.MULTILINE), told
+    assert told.count("completed") >= 2
+    assert left_behind(home) == []
+
+
+def runtime(admin: Path, command: str) -> None:
+    with socket.socket(socket.AF_UNIX) as haproxy:
+        haproxy.connect(str(admin))
+        haproxy.sendall(f"{command}\n".encode())
+        assert haproxy.recv(100).strip() == b""
 
 
 @pytest.mark.slow
@@ -216,12 +239,18 @@ async def test_sigterm_costs_no_request_of_a_connection_that_is_open(unused_port
         await writer.drain()
         await get(unused_port, "/")  # by then the first request has been taken up
         process.terminate()
+        await until(lambda: not listens(unused_port))
         writer.write(b"cd")
         answer = await reader.read()
+        writer.close()
         assert answer.startswith(b"HTTP/1.1 200 ")
         assert b"Connection: close" in answer
-        writer.close()
         assert await process.wait() == 0
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 # --- the traffic ---
@@ -318,16 +347,17 @@ async def test_the_longest_gap_is_the_time_without_any_good_answer():
     quiet = asyncio.Event()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        for number in range(1000):
-            try:
+        try:
+            for number in range(1000):
                 await reader.readuntil(b"\r\n\r\n")
-            except EOFError:
-                break
-            if number == 3:
-                quiet.set()
-                await asyncio.sleep(0.3)
-            writer.write(b"HTTP/1.1 200 OK\r\nX-Version: v1\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
+                if number == 3:
+                    quiet.set()
+                    await asyncio.sleep(0.3)
+                writer.write(b"HTTP/1.1 200 OK\r\nX-Version: v1\r\nContent-Length: 0\r\n\r\n")
+        except EOFError:
+            pass
+        finally:
+            writer.close()
 
     async with traffic_against(handle, connections=1, rate=100) as traffic:
         await quiet.wait()
@@ -362,8 +392,6 @@ def test_a_step_is_measured_from_its_intent_to_its_value_and_until_the_next_chan
 
 @pytest.fixture
 def unused_port() -> int:
-    import socket
-
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         return int(held.getsockname()[1])
