@@ -12,6 +12,7 @@ from bluegreen.balancers.counted import Called, CountedBalancer
 from bluegreen.checks import Sources, needs_version, open_check
 from bluegreen.config import schema
 from bluegreen.config.load import config_hash, service_from_json, service_json
+from bluegreen.config.units import tenths
 from bluegreen.deployers import open_deployer
 from bluegreen.model import Plan, Target
 from bluegreen.ports import Balancer, Check, Enough, Environment, Ports, Setup
@@ -80,7 +81,7 @@ class Bench:
 
 def enough(minimum: int | str) -> Enough:
     """`2` or `50%` -> Enough."""
-    return Enough(count=minimum) if isinstance(minimum, int) else Enough(share=schema.tenths(minimum))
+    return Enough(count=minimum) if isinstance(minimum, int) else Enough(share=tenths(minimum))
 
 
 async def _all_targets(balancers: Mapping[str, Balancer]) -> Mapping[str, Mapping[str, tuple[Target, ...]]]:

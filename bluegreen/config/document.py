@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic.json_schema import models_json_schema
 
-from bluegreen.config.schema import Daemon, Service, duration_text
+from bluegreen.config.schema import Daemon, Service
+from bluegreen.config.units import duration_text
 
 Root = type[Daemon] | type[Service]
 

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bluegreen.config.schema import Check, Deploy, Failback, Health, Name, Shift, SwitchPoint, Text
+from bluegreen.config.schema import Check, Deploy, Failback, Health, Shift, SwitchPoint
+from bluegreen.config.units import Name, Text
 from bluegreen.config.yaml import Place
 
 CHECKS = ("smoke", "gates", "guards")

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from bluegreen.config.document import Root, known_keys, known_kinds
-from bluegreen.config.schema import NAME
+from bluegreen.config.units import NAME
 from bluegreen.config.yaml import Place
 
 _KEY = "[key]"
