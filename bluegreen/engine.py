@@ -296,9 +296,14 @@ class ServiceEngine:
         while True:
             self._reopened.clear()
             async with asyncio.TaskGroup() as group:
-                keeping = group.create_task(self._ports.deployer.keep())
+                keeping = group.create_task(self._ports.deployer.keep(self._may_touch))
                 await self._reopened.wait()
                 keeping.cancel()
+
+    def _may_touch(self, environment: str) -> bool:
+        """What failed stays as it is until a person decides: a halted candidate is not started again (law 7)."""
+        switch = self.state.open_switch
+        return not (switch and switch.condition is Condition.HALTED and switch.candidate == environment)
 
     async def look(self) -> dict[str, Seen]:
         """One look at all switch points; nothing goes on record."""

@@ -125,8 +125,11 @@ class Deployer(Protocol):
         """What a preflight must know: the command exists, may be run, and so on. Changes nothing."""
         ...
 
-    async def keep(self) -> None:
-        """Keep what was deployed running, until cancelled; returns at once where there is nothing to keep."""
+    async def keep(self, may_touch: Callable[[str], bool]) -> None:
+        """Keep what was deployed running, until cancelled; returns at once where there is nothing to keep.
+
+        `may_touch` says of an environment whether it may be started again now: a halted candidate may not (law 7).
+        """
         ...
 
     async def close(self) -> None:

@@ -1,7 +1,8 @@
 """Running programs: argument lists only, in a session of their own, with a deadline, bounded output, and an end that
 takes the whole tree with it: forks, double forks and children that left by `setsid` too.
 
-Each run is marked by an environment variable, by which its processes are found through /proc wherever they went.
+Each run is marked by an environment variable, by which its processes are found through /proc wherever they went; one
+that wiped its environment is found by its session.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import contextlib
 import ctypes
 import os
 import signal
-from collections.abc import Mapping, Sequence
+import subprocess
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 from uuid import uuid4
+
+from bluegreen.pipes import Tail
 
 OUTPUT_MAX = 64 * 1024
 GRACE_SECONDS = 2.0
@@ -26,10 +31,17 @@ OURS_ALONE = (
 """What systemd tells the daemon alone, and the daemon's own settings: never handed on."""
 PR_SET_CHILD_SUBREAPER = 36
 
+_detached: dict[int, subprocess.Popen[bytes]] = {}  # noqa: TID251 - see detach
+_left_alone: dict[int, int] = {}
+"""Processes that successful runs left behind, by pid with start time: orphans to be reaped, once they end."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a run ended. `exit_code` None: it could not be started, or was ended; `reason` says which, in words."""
+    """How a run ended. `exit_code` None: it could not be started, or was ended; `reason` says which, in words.
+
+    A negative `exit_code` is the signal that ended the program, though not by us.
+    """
 
     exit_code: int | None
     output: str
@@ -42,45 +54,68 @@ class Finished:
         """Ended by itself, with 0."""
         return self.exit_code == 0
 
+    def told(self, program: str) -> str:
+        """One line: what became of `program`."""
+        if self.exit_code is None:
+            return self.reason if program in self.reason else f"{program} {self.reason}"
+        if self.exit_code >= 0:
+            return f"{program} ended with {self.exit_code} after {self.seconds:.1f} s"
+        with contextlib.suppress(ValueError):
+            name = signal.Signals(-self.exit_code).name
+            return f"{program} was ended by {name} after {self.seconds:.1f} s, not by this daemon"
+        return f"{program} was ended by signal {-self.exit_code} after {self.seconds:.1f} s, not by this daemon"
+
 
 async def run(
     argv: Sequence[str], *, timeout: float, variables: Mapping[str, str] | None = None, directory: str | None = None,
-    output_max: int = OUTPUT_MAX,
+    output_max: int = OUTPUT_MAX, secrets: Sequence[str] = (),
 ) -> Finished:  # fmt: skip
-    """Run a program to its end or to `timeout` seconds; what it started ends with it.
+    """Run a program to its end or to `timeout` seconds; `secrets` are taken out of its output.
 
-    A program that cannot be started is a Finished with its reason, not an exception. When cancelled, ends the tree
-    before it lets go.
+    A program that cannot be started is a Finished with its reason, not an exception. At the time-out, and when
+    cancelled, the whole tree is ended before this lets go. A program that ends by itself has its way, whatever its
+    exit code: what it left running in the background (`nohup app &`) is left alone, and may go on printing.
     """
     loop = asyncio.get_running_loop()
-    began, mark = loop.time(), uuid4().hex
-    read, write = os.pipe()
+    began, mark, output = loop.time(), uuid4().hex, Tail(output_max)
+    process, by_itself = None, False
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=write, stderr=write, cwd=directory,
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output.write, stderr=output.write, cwd=directory,
             env={**environment(variables), MARK: mark}, start_new_session=True,
         )  # fmt: skip
+        output.follow(loop)
+        by_itself = await _ends_within(process, timeout)
     except (OSError, ValueError) as error:
-        os.close(read)
-        return Finished(None, "", loop.time() - began, _why_not(argv, directory, error))
+        return Finished(None, "", loop.time() - began, why_not(argv, variables, directory, error))
     finally:
-        os.close(write)
-    output = _Tail(output_max)
-    timed_out = False
-    try:
-        async with asyncio.timeout(timeout):
-            await _to_end(process, read, output)
-    except TimeoutError:
-        timed_out = True
-    finally:
-        await asyncio.shield(end(mark, process))
-        output.drain(read)
-    seconds = loop.time() - began
-    if timed_out:
+        try:
+            if not by_itself:
+                await surely(_end_run(mark, process))
+        finally:
+            output.finish(loop, keep_open=by_itself)
+    if by_itself:
+        _left_alone.update((pid, start_time(pid) or 0) for pid in members(mark))
+    reap()
+    seconds, text = loop.time() - began, output.text(secrets)
+    if not by_itself:
         return Finished(
-            None, output.text(), seconds, f"was ended after {seconds:.1f} s: its time is {timeout:g} s", True
+            None, text, seconds, f"was ended after {seconds:.1f} s: its time is {timeout:g} s", timed_out=True
         )
-    return Finished(process.returncode, output.text(), seconds)
+    return Finished(process.returncode, text, seconds)
+
+
+def detach(
+    argv: Sequence[str], *, mark: str, output: IO[bytes], variables: Mapping[str, str], directory: str | None
+) -> int:
+    """Start a program that outlives this process. Gives its pid. Raises OSError or ValueError: see `why_not`."""
+    # not asyncio's: its transport kills the process when the daemon ends, and this one carries traffic
+    process = subprocess.Popen(  # noqa: TID251, S603 - an argument list from the configuration
+        argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory,
+        env={**environment(variables), MARK: mark}, start_new_session=True,
+    )  # fmt: skip
+    _detached[process.pid] = process
+    return process.pid
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -90,100 +125,145 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def become_subreaper() -> None:
-    """Orphans of our programs become our children (Linux): they can be found, ended and reaped."""
+    """Orphans of our programs become our children (Linux): they can be reaped by us where nobody else does it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-async def end(mark: str, process: asyncio.subprocess.Process | None = None) -> None:
-    """End every process of a run: SIGTERM, a short grace, SIGKILL. Returns when none is left."""
+async def end(mark: str, session: int | None = None) -> None:
+    """End every process of a run: SIGTERM, a short grace, SIGKILL. Returns when none is left, or after both graces."""
     loop = asyncio.get_running_loop()
-    for number, seconds in ((signal.SIGTERM, GRACE_SECONDS), (signal.SIGKILL, GRACE_SECONDS)):
-        deadline = loop.time() + seconds
-        left = marked(mark)
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, number)
-        while left and loop.time() < deadline:
+    seen: set[int] = set()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline, told = loop.time() + GRACE_SECONDS, set[int]()
+        while (left := members(mark, session)) and loop.time() < deadline:
+            for pid in left - told:  # those forked meanwhile, too
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, number)
+            told |= left
             await asyncio.sleep(0.02)
-            _reap(left, process)
-            left = marked(mark)
+        seen |= told
         if not left:
             break
-    if process is not None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await process.wait()
+    seen.discard(session or 0)  # whoever started the first one waits for it
+    _left_alone.update((pid, start_time(pid, dead=True) or 0) for pid in seen)
+    reap()
 
 
-def marked(mark: str) -> set[int]:
-    """The living processes that carry a run's mark in their environment."""
+def members(mark: str, session: int | None = None) -> set[int]:
+    """The living processes of a run: those that carry its mark in their environment, or are of its session."""
     wanted = f"{MARK}={mark}".encode()
-    found = set()
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
+    return {pid for pid in _pids() if _is_marked(pid, wanted) or (session is not None and _is_of(pid, session))}
+
+
+def start_time(pid: int, *, dead: bool = False) -> int | None:
+    """When the process started, in ticks since boot: with the pid, its identity. None: no such process.
+
+    A zombie counts as none, but where `dead` asks for it.
+    """
+    stat = _stat(pid)
+    return None if stat is None or (stat.dead and not dead) else stat.started
+
+
+def reap() -> None:
+    """Wait for what ended: detached programs, and orphans that came to us. asyncio's own children are left to it."""
+    for pid, process in list(_detached.items()):
+        if process.poll() is not None:
+            del _detached[pid]
+    ours = os.getpid()
+    for pid in _pids():
+        stat = _stat(pid)
+        if stat is None or not stat.dead or stat.parent != ours or pid in _detached:
             continue
-        with contextlib.suppress(OSError):
-            if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                found.add(int(entry.name))
-    return found
-
-
-def _reap(pids: set[int], process: asyncio.subprocess.Process | None) -> None:
-    """Orphans that came to us as their subreaper; asyncio's own child is left to asyncio."""
-    for pid in pids:
-        if process is None or pid != process.pid:
+        # what we start ourselves has our session, or is the first of its own: any other one is surely an orphan
+        if _left_alone.get(pid) == stat.started or stat.session not in (pid, os.getsid(0)):
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
+    for pid, started in list(_left_alone.items()):
+        if start_time(pid, dead=True) != started:
+            del _left_alone[pid]
 
 
-async def _to_end(process: asyncio.subprocess.Process, read: int, output: _Tail) -> None:
-    """Until the program itself ends. Its output is taken as it comes, so that it never waits for us."""
-    loop = asyncio.get_running_loop()
-    os.set_blocking(read, False)
-    loop.add_reader(read, output.take, read)
-    try:
-        await process.wait()
-    finally:
-        loop.remove_reader(read)
-
-
-class _Tail:
-    """The last bytes of an output of any length."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._kept, self._dropped = most, bytearray(), 0
-
-    def take(self, fd: int) -> bool:
-        """Read once; False at the end or when there is nothing now."""
+async def surely(ending: Coroutine[Any, Any, None]) -> None:
+    """To the end of `ending`, which has an end, whatever cancels us meanwhile; the cancellation is handed on then."""
+    inner, cancelled = asyncio.gather(ending), False
+    while not inner.done():
         try:
-            part = os.read(fd, 65536)
-        except (BlockingIOError, OSError):
-            return False
-        self._kept += part
-        if (over := len(self._kept) - self._most) > 0:
-            del self._kept[:over]
-            self._dropped += over
-        return bool(part)
-
-    def drain(self, fd: int) -> None:
-        """What is left in the pipe, then close it."""
-        for _ in range(64):
-            if not self.take(fd):
-                break
-        os.close(fd)
-
-    def text(self) -> str:
-        """Readable, whatever the bytes were."""
-        shown = self._kept.decode("utf-8", "replace").replace("\0", "\N{REPLACEMENT CHARACTER}")
-        return f"[{self._dropped} bytes before this were not kept]\n{shown}" if self._dropped else shown
+            await asyncio.shield(inner)
+        except asyncio.CancelledError:
+            cancelled = True
+    if cancelled:
+        raise asyncio.CancelledError
 
 
-def _why_not(argv: Sequence[str], directory: str | None, error: OSError | ValueError) -> str:
+def why_not(
+    argv: Sequence[str], variables: Mapping[str, str] | None, directory: str | None, error: OSError | ValueError
+) -> str:
+    """In words, why a program could not be started. Values of variables are not told: they may be secrets."""
+    program = argv[0]
+    for index, part in enumerate(argv):
+        if "\0" in part:
+            return f"{program!r} cannot be started: argument {index} has a NUL character: {part!r}"
+    for name, value in (variables or {}).items():
+        if "\0" in name + value or "=" in name or not name:
+            return f"{program} cannot be started: the variable {name!r} has a NUL character, or a name that cannot be"
     if directory is not None and not Path(directory).is_dir():
-        return f"the directory {directory} does not exist"
-    if isinstance(error, FileNotFoundError):
-        return f"{argv[0]} does not exist"
-    if isinstance(error, PermissionError):
-        return f"{argv[0]} may not be run"
-    return f"{argv[0]} cannot be started: {error}"
+        return f"{program} cannot be started: there is no directory {directory}"
+    there = os.sep in program and (Path(directory or ".") / program).exists()
+    match error:
+        case FileNotFoundError() if there:
+            return f"{program} cannot be started: the interpreter in its first line does not exist"
+        case FileNotFoundError():
+            return f"{program} does not exist"
+        case PermissionError():
+            return f"{program} may not be run"
+        case OSError():
+            return f"{program} cannot be started: {error.strerror}"
+        case _:
+            return f"{program} cannot be started: {error}"
+
+
+async def _ends_within(process: asyncio.subprocess.Process, timeout: float) -> bool:
+    try:
+        async with asyncio.timeout(timeout):
+            await process.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _end_run(mark: str, process: asyncio.subprocess.Process | None) -> None:
+    await end(mark, process.pid if process else None)
+    if process is not None:
+        await _ends_within(process, GRACE_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stat:
+    dead: bool
+    parent: int
+    session: int
+    started: int
+
+
+def _stat(pid: int) -> _Stat | None:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return _Stat(fields[0] in (b"Z", b"X"), int(fields[1]), int(fields[3]), int(fields[19]))
+
+
+def _pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _is_marked(pid: int, wanted: bytes) -> bool:
+    with contextlib.suppress(OSError):  # gone, a zombie, or of another user
+        return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return False
+
+
+def _is_of(pid: int, session: int) -> bool:
+    stat = _stat(pid)
+    return stat is not None and stat.session == session and not stat.dead

@@ -507,3 +507,17 @@ def test_a_stop_during_a_deploy_command_ends_it_and_says_so(world: World) -> Non
             assert await driver.ended() is Condition.COMPLETED
 
     run(main())
+
+
+def test_a_halted_candidate_is_not_started_again(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.at(50)
+            assert driver.engine._may_touch("green")
+            world.gate.bad = True
+            assert await driver.ended() is Condition.HALTED
+            assert not driver.engine._may_touch("green")
+            assert driver.engine._may_touch("blue")
+
+    run(main())

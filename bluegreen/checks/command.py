@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from bluegreen import processes
-from bluegreen.checks.common import Sight, excerpt, filled
+from bluegreen.checks.common import EXCERPT_MAX, Sight, excerpt, filled
+from bluegreen.config import values
 from bluegreen.config.schema import Check
-from bluegreen.config.secrets import references, resolve
 from bluegreen.ports import Scene
+
+LINE_MAX = 200
 
 
 class CommandCheck:
@@ -21,18 +23,15 @@ class CommandCheck:
         """See common.Look."""
         names = scene.names()
         argv = [filled(part, names) for part in self._config.command or []]
-        variables = {name: resolve(filled(text, names)) for name, text in self._config.variables.items()}
-        secrets = [resolve(one) for text in self._config.variables.values() for one in references(text)]
+        variables, secrets = values.filled(self._config.variables, names)
         directory = filled(self._config.directory, names) if self._config.directory else None
-        done = await processes.run(argv, timeout=self._config.timeout, variables=variables, directory=directory)
-        program = Path(argv[0]).name
-        output = done.output[-1000:]
-        detail = {"command": excerpt(" ".join(argv), secrets), "output": excerpt(output, secrets)}
-        if done.exit_code is None:
-            return Sight(False, f"{program} {done.reason}", detail)
-        last = excerpt(output.strip().rsplit("\n", 1)[-1][:200], secrets)
+        done = await processes.run(
+            argv, timeout=self._config.timeout, variables=variables, directory=directory, secrets=secrets
+        )
+        last = done.output.strip().rsplit("\n", 1)[-1][:LINE_MAX]
         said = f": {last}" if last and not done.ok else ""
-        return Sight(done.ok, f"{program} ended with {done.exit_code} after {done.seconds:.1f} s{said}", detail)
+        detail = {"command": excerpt(" ".join(argv), secrets), "output": done.output[-EXCERPT_MAX:]}
+        return Sight(done.ok, done.told(Path(argv[0]).name) + said, detail)
 
     async def close(self) -> None:
         """See common.Look."""

@@ -7,13 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import aiohttp
+
 from bluegreen.config.placeholders import fill
 from bluegreen.config.schema import Check
 from bluegreen.config.secrets import SecretMissing
+from bluegreen.config.values import redacted
 from bluegreen.model import Finding
 from bluegreen.ports import Scene
 
 EXCERPT_MAX = 1000
+BELT_SECONDS = 10.0
+"""A look keeps its own deadline, and then has to end what it started; this much later it is taken for stuck."""
+ANSWER_BYTES_MAX = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +78,7 @@ class Attempts:
 
     async def _once(self, scene: Scene) -> Sight:
         try:
-            async with asyncio.timeout(
-                self._config.timeout + 5.0
-            ):  # its own deadline comes first; this one is the belt
+            async with asyncio.timeout(self._config.timeout + BELT_SECONDS):
                 return await self._look.once(scene)
         except TimeoutError:
             return Sight(False, f"no answer within {self._config.timeout:g} s")
@@ -95,8 +99,18 @@ def filled(value: Any, names: Mapping[str, str]) -> Any:
     return value
 
 
+async def whole_body(answer: aiohttp.ClientResponse, most: int = ANSWER_BYTES_MAX) -> bytes:
+    """All of an answer. Raises ValueError for one of more than `most` bytes."""
+    parts, size = [], 0
+    async for part in answer.content.iter_chunked(65536):
+        size += len(part)
+        if size > most:
+            raise ValueError(f"the body is larger than {most >> 10} KiB")
+        parts.append(part)
+    return b"".join(parts)
+
+
 def excerpt(text: str, secrets: list[str]) -> str:
     """The beginning of a text, without the secrets that were sent."""
-    for secret in secrets:
-        text = text.replace(secret, "***")
+    text = redacted(text, secrets)
     return text if len(text) <= EXCERPT_MAX else text[:EXCERPT_MAX] + " …"

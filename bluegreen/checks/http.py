@@ -8,13 +8,12 @@ from typing import Any
 
 import aiohttp
 import jmespath
+from jmespath.exceptions import JMESPathError
 
-from bluegreen.checks.common import Sight, excerpt, filled
+from bluegreen.checks.common import Sight, excerpt, filled, whole_body
+from bluegreen.config import values
 from bluegreen.config.schema import Check, Expect
-from bluegreen.config.secrets import references, resolve
 from bluegreen.ports import Scene
-
-BODY_BYTES_MAX = 1024 * 1024
 
 
 class HttpCheck:
@@ -29,8 +28,7 @@ class HttpCheck:
         """See common.Look."""
         names = scene.names()
         url = filled(self._config.http or "", names)
-        headers = {name: resolve(filled(text, names)) for name, text in self._config.headers.items()}
-        secrets = [resolve(one) for text in self._config.headers.values() for one in references(text)]
+        headers, secrets = values.filled(self._config.headers, names)
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
@@ -38,7 +36,7 @@ class HttpCheck:
                 asyncio.timeout(self._config.timeout),
                 self._open().request(self._config.method, url, headers=headers, allow_redirects=False) as answer,
             ):
-                body = await _body(answer)
+                body = (await whole_body(answer)).decode("utf-8", "replace")
                 seconds = loop.time() - began
         except TimeoutError:
             return Sight(False, f"{url} did not answer within {self._config.timeout:g} s", {"url": url})
@@ -84,36 +82,39 @@ class HttpCheck:
         return faults
 
 
-async def _body(answer: aiohttp.ClientResponse) -> str:
-    parts, size = [], 0
-    async for part in answer.content.iter_chunked(65536):
-        size += len(part)
-        if size > BODY_BYTES_MAX:
-            raise ValueError(f"the body is larger than {BODY_BYTES_MAX >> 10} KiB")
-        parts.append(part)
-    return b"".join(parts).decode("utf-8", "replace")
-
-
 def _json_faults(body: str, wanted: dict[str, Any]) -> list[str]:
     try:
         document = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ["the body is not JSON"]
     faults = []
     for path, value in wanted.items():
-        found = jmespath.search(path, document)
-        if not _same(found, value):
-            faults.append(f"{path} is {json.dumps(found)}, wanted {json.dumps(value)}")
+        try:
+            found = jmespath.search(path, document)
+        except JMESPathError as error:
+            faults.append(f"{path} cannot be looked up: {error}")
+            continue
+        if not same(found, value):
+            faults.append(f"{path} is {_shown(found)}, wanted {_shown(value)}")
     return faults
 
 
-def _same(found: Any, wanted: Any) -> bool:
-    """JSON equality; but a text, such as a filled-in version, also stands for the number that is written so."""
-    if isinstance(wanted, str) and isinstance(found, int | float) and not isinstance(found, bool):
-        return json.dumps(found) == wanted
-    return (type(found) is type(wanted) and bool(found == wanted)) or _numbers(found, wanted)
+def same(found: Any, wanted: Any) -> bool:
+    """JSON equality; but a wanted text, such as a filled-in version, also stands for the number that is written so."""
+    match found, wanted:
+        case (bool(), _) | (_, bool()):
+            return found is wanted
+        case (int() | float(), str()):
+            return json.dumps(found) == wanted
+        case (int() | float(), int() | float()) | (str(), str()) | (None, None):
+            return bool(found == wanted)
+        case (list(), list()):
+            return len(found) == len(wanted) and all(map(same, found, wanted))
+        case (dict(), dict()):
+            return found.keys() == wanted.keys() and all(same(found[key], wanted[key]) for key in wanted)
+        case _:
+            return False
 
 
-def _numbers(found: Any, wanted: Any) -> bool:
-    both = all(isinstance(one, int | float) and not isinstance(one, bool) for one in (found, wanted))
-    return both and bool(found == wanted)
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 
-from bluegreen.checks.common import Sight, filled
+from bluegreen.checks.common import EXCERPT_MAX, Sight, filled, whole_body
 from bluegreen.config.schema import Check, Prometheus
 from bluegreen.ports import Scene
 
@@ -33,18 +33,22 @@ class PrometheusCheck:
         query = filled(self._query.query, names)
         detail = {"url": url, "query": query}
         if self._session is None:
-            self._session = aiohttp.ClientSession()
+            # a connection a request: a kept one may be gone when the next look needs it
+            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
         try:
             async with (
                 asyncio.timeout(self._timeout),
                 self._session.get(url, params={"query": query}, allow_redirects=False) as answer,
             ):
-                raw = await answer.content.read(ANSWER_BYTES_MAX)
-                values = _values(json.loads(raw))
+                detail["status"] = str(answer.status)
+                raw = await whole_body(answer, ANSWER_BYTES_MAX)
+            values = _values(json.loads(raw))
         except TimeoutError:
             return Sight(False, f"{url} did not answer within {self._timeout:g} s", detail)
-        except (aiohttp.ClientError, OSError, ValueError, KeyError, TypeError) as error:
-            return Sight(False, f"{url}: no usable answer: {str(error) or type(error).__name__}", detail)
+        except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+            what = f"{type(error).__name__}: {str(error)[:EXCERPT_MAX]}".removeprefix("ValueError: ")
+            status = f" (status {detail['status']})" if "status" in detail else ""
+            return Sight(False, f"{url}: no usable answer{status}: {what}", detail)
         return self._judged(values, detail)
 
     async def close(self) -> None:
@@ -67,8 +71,10 @@ class PrometheusCheck:
         return Sight(ok, f"{shown}; wanted {limits}", {**detail, "values": shown})
 
 
-def _values(document: dict[str, Any]) -> list[float]:
-    """The numbers of a scalar or of a vector. Raises ValueError, KeyError or TypeError for anything else."""
+def _values(document: Any) -> list[float]:
+    """The numbers of a scalar or of a vector. Raises ValueError, LookupError or TypeError for anything else."""
+    if not isinstance(document, dict):
+        raise TypeError("the answer is not a JSON object")
     if document.get("status") != "success":
         raise ValueError(f"{document.get('errorType', 'error')}: {document.get('error', 'not a success')}")
     result = document["data"]["result"]

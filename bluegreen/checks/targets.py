@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from bluegreen.checks.common import Sight
-from bluegreen.config.schema import Check, tenths
+from bluegreen.config.schema import Check
+from bluegreen.config.units import tenths
 from bluegreen.errors import BalancerError
 from bluegreen.model import Target, TargetState
 from bluegreen.ports import Enough, Scene

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from bluegreen.checks.common import Sight, filled
 from bluegreen.config.schema import Check
@@ -24,14 +25,15 @@ class TcpCheck:
         try:
             async with asyncio.timeout(self._config.timeout):
                 _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                seconds = loop.time() - began
+                writer.close()
+                with contextlib.suppress(OSError):  # it was open: that is what was asked
+                    await writer.wait_closed()
         except TimeoutError:
             return Sight(False, f"{address} took no connection within {self._config.timeout:g} s", {"address": address})
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             return Sight(False, f"{address} takes no connection: {error}", {"address": address})
-        writer.close()
-        return Sight(
-            True, f"{address} took a connection in {(loop.time() - began) * 1000:.0f} ms", {"address": address}
-        )
+        return Sight(True, f"{address} took a connection in {seconds * 1000:.0f} ms", {"address": address})
 
     async def close(self) -> None:
         """See common.Look."""

@@ -1,7 +1,8 @@
 """The daemon runs the environment's process itself and keeps it running: the demo's way, and that of small hosts.
 
 The process carries production traffic, so it outlives the daemon: it has a session of its own, logs to a file, and is
-found again by a small record of its pid and start time. What ended by itself is started again, with a growing pause.
+found again by a small record of its pid and start time. What ended by itself is started again, with a growing pause;
+but not what ended before it was ever ready: a failed deployment stays as it is.
 """
 
 from __future__ import annotations
@@ -11,35 +12,68 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
 from bluegreen import processes
 from bluegreen.config.placeholders import fill
 from bluegreen.config.schema import ProcessDeploy
-from bluegreen.config.secrets import SecretMissing, resolve
-from bluegreen.deployers.command import executable_finding, facts
+from bluegreen.config.secrets import SecretMissing
+from bluegreen.config.values import filled, redacted
+from bluegreen.deployers.command import executable_finding, facts, missing
 from bluegreen.model import Finding
 from bluegreen.ports import DeployOutcome, Scene
 
 LOOK_EVERY = 0.5
 PAUSE_MIN, PAUSE_MAX = 0.5, 30.0
+STEADY_SECONDS = 10.0
+"""A process that ran as long as this after its pause is taken for sound: the pause is short again."""
 LOG_BYTES_MAX = 4 * 1024 * 1024
 LOG_SHOWN = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class _Running:
-    """What is on record of an environment's process; enough to find it, and to start it again."""
+class _Wanted:
+    """What to run. `variables` are as configured, `names` are the placeholders' values: no secret is written down."""
 
-    pid: int
-    started: int
     argv: list[str]
     directory: str | None
     variables: dict[str, str]
+    facts: dict[str, str]
+    names: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What is on record of an environment's process; enough to find it, and to start it again.
+
+    `kept`: it was ready once, so it is started again when it ends.
+    """
+
+    pid: int
+    started: int
     mark: str
+    wanted: _Wanted
+    kept: bool
+
+    @property
+    def alive(self) -> bool:
+        """Whether that very process still runs: a pid alone may be another's by now; a zombie runs no more."""
+        return processes.start_time(self.pid) == self.started
+
+
+@dataclass(slots=True)
+class _Patience:
+    """How long an environment's process has to wait for its next start, and from when on it may."""
+
+    pause: float = 0.0
+    due: float = 0.0
+
+    def started(self, now: float) -> None:
+        self.pause = min(max(self.pause * 2, PAUSE_MIN), PAUSE_MAX)
+        self.due = now + self.pause
 
 
 class ProcessDeployer:
@@ -48,39 +82,49 @@ class ProcessDeployer:
     def __init__(self, config: ProcessDeploy, service: str, state_directory: Path) -> None:
         self._config, self._service, self._directory = config, service, state_directory
         self._lock = asyncio.Lock()
-        self._pauses: dict[Path, float] = {}
-        self._due: dict[Path, float] = {}
-        self._children: dict[int, subprocess.Popen[bytes]] = {}  # noqa: TID251 - see _start
+        self._patience: dict[Path, _Patience] = {}
 
     async def deploy(self, scene: Scene) -> DeployOutcome:
         """See ports.Deployer. The environment's old process ends; the new one must live for `ready` seconds."""
         try:
-            names = scene.names()
-            argv = [fill(part, names) for part in self._config.run]
-            directory = fill(self._config.directory, names) if self._config.directory else None
-            variables = {**facts(scene), **{key: fill(text, names) for key, text in self._config.variables.items()}}
-        except KeyError as error:
-            return DeployOutcome(False, f"the process cannot be made: {error} has no value")
-        record = self._record(scene.environment)
-        async with self._lock:
-            if (old := _read(record)) is not None:
-                await self._end(old)
-            running = self._start(record, argv, directory, variables)
-        if isinstance(running, str):
-            return DeployOutcome(False, running)
-        return await self._lived(running, record)
+            wanted = self._wanted(scene)
+            secrets = filled(wanted.variables, wanted.names)[1]
+        except (SecretMissing, KeyError) as error:
+            return DeployOutcome(False, f"the process cannot be made: {missing(error)}")
+        record = self._directory / f"process.{self._service}.{scene.environment}.json"
+        async with self._lock:  # all through: nobody else starts anything here meanwhile
+            await self._end_old(record)
+            _bound(_log_of(record))
+            begin = _size(_log_of(record))
+            running = _start(record, wanted, kept=False)
+            if isinstance(running, str):
+                return DeployOutcome(False, running)
+            try:
+                lived = await self._lived(running)
+            except asyncio.CancelledError:
+                await processes.surely(self._end(running))
+                raise
+            detail = {"pid": str(running.pid), "log": str(_log_of(record))}
+            if not lived:
+                what = f"the process ended within {self._config.ready:g} s of its start"
+                return DeployOutcome(False, what, redacted(_tail(_log_of(record), begin), secrets), detail)
+            _write(record, replace(running, kept=True))
+        return DeployOutcome(True, f"process {running.pid} runs", detail=detail)
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:
         """See ports.Deployer."""
         return (executable_finding(self._config.run, self._config.directory, self._config.variables, scene),)
 
-    async def keep(self) -> None:
+    async def keep(self, may_touch: Callable[[str], bool]) -> None:
         """See ports.Deployer. Starts again what ended, until cancelled."""
         while True:
-            self._reap()
-            for record in sorted(self._directory.glob(f"process-{self._service}-*.json")):
-                async with self._lock:
-                    await self._look_after(record)
+            processes.reap()
+            for record in sorted(self._directory.glob(f"process.{self._service}.*.json")):
+                _bound(_log_of(record))
+                # where a deployment is at work, the next look is soon
+                if not self._lock.locked() and may_touch(_environment_of(record)):
+                    async with self._lock:
+                        await self._look_after(record)
             await asyncio.sleep(LOOK_EVERY)
 
     async def close(self) -> None:
@@ -88,102 +132,119 @@ class ProcessDeployer:
 
     # --- parts ---
 
+    def _wanted(self, scene: Scene) -> _Wanted:
+        names = scene.names()
+        return _Wanted(
+            [fill(part, names) for part in self._config.run],
+            fill(self._config.directory, names) if self._config.directory else None,
+            dict(self._config.variables),
+            facts(scene),
+            names,
+        )
+
     async def _look_after(self, record: Path) -> None:
-        running = _read(record)
+        running, patience = _read(record), self._patience.setdefault(record, _Patience())
         now = asyncio.get_running_loop().time()
-        if running is None or _alive(running):
-            if running is not None and now >= self._due.get(record, 0.0):
-                self._pauses.pop(record, None)
+        if running is None or not running.kept:
             return
-        if now < self._due.get(record, 0.0):
-            return
-        pause = self._pauses[record] = min(self._pauses.get(record, PAUSE_MIN / 2) * 2, PAUSE_MAX)
-        self._due[record] = now + pause
-        self._start(record, running.argv, running.directory, running.variables)
+        if running.alive:
+            if now >= patience.due + STEADY_SECONDS:
+                patience.pause = 0.0
+        elif now >= patience.due:
+            patience.started(now)
+            await processes.end(running.mark)  # what is left of its tree may hold its port
+            why = _start(record, running.wanted, kept=True)
+            if isinstance(why, str):
+                with _log_of(record).open("a", encoding="utf-8") as log:
+                    log.write(f"bluegreen: {why}; tried again in {patience.pause:g} s\n")
 
-    def _start(self, record: Path, argv: list[str], directory: str | None, variables: dict[str, str]) -> _Running | str:
-        """Start, and write down what was started. Gives the reason where it cannot be."""
-        mark, log = uuid4().hex, _log_of(record)
-        with contextlib.suppress(FileNotFoundError):
-            if log.stat().st_size > LOG_BYTES_MAX:
-                log.replace(log.with_suffix(".log.1"))
-        try:
-            resolved = {name: resolve(text) for name, text in variables.items()}
-            with log.open("ab") as stream:
-                # not asyncio's: its transport kills the process when the daemon ends, and this one carries traffic
-                process = subprocess.Popen(  # noqa: TID251, S603 - an argument list from the configuration
-                    argv, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, cwd=directory,
-                    env={**processes.environment(resolved), processes.MARK: mark}, start_new_session=True,
-                )  # fmt: skip
-        except (OSError, SecretMissing) as error:
-            return f"{argv[0]} cannot be started: {error}"
-        self._children[process.pid] = process
-        running = _Running(process.pid, _started(process.pid) or 0, argv, directory, variables, mark)
-        new = record.with_suffix(".new")
-        with new.open("w", encoding="utf-8") as file:
-            json.dump(asdict(running), file)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(record)
-        return running
-
-    async def _lived(self, running: _Running, record: Path) -> DeployOutcome:
+    async def _lived(self, running: _Running) -> bool:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._config.ready
-        while loop.time() < deadline:
-            if not _alive(running):
-                return DeployOutcome(
-                    False,
-                    f"the process ended within {self._config.ready:g} s of its start",
-                    _tail(_log_of(record)),
-                )
-            await asyncio.sleep(min(0.05, self._config.ready))
-        detail = {"pid": str(running.pid), "log": str(_log_of(record))}
-        return DeployOutcome(True, f"process {running.pid} runs", detail=detail)
+        while running.alive and (left := deadline - loop.time()) > 0:  # noqa: ASYNC110 - no event of ours tells
+            await asyncio.sleep(min(0.05, left))
+        return running.alive
+
+    async def _end_old(self, record: Path) -> None:
+        """The environment's old process ends, and is no longer kept."""
+        if (old := _read(record)) is not None:
+            _write(record, replace(old, kept=False))
+            await self._end(old)
+        self._patience.pop(record, None)
 
     async def _end(self, running: _Running) -> None:
         """SIGTERM to the process itself and time to finish its requests; then whatever is left of its tree."""
-        if _alive(running):
+        loop = asyncio.get_running_loop()
+        session = running.pid if running.alive else None  # a dead one's pid may be another's
+        if running.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(running.pid, signal.SIGTERM)
-            deadline = asyncio.get_running_loop().time() + self._config.stop_timeout
-            while _alive(running) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - not our loop's
+            deadline = loop.time() + self._config.stop_timeout
+            while running.alive and loop.time() < deadline:  # noqa: ASYNC110 - no event of ours tells
                 await asyncio.sleep(0.02)
-        await processes.end(running.mark)
-        self._reap()
+        await processes.end(running.mark, session)
 
-    def _reap(self) -> None:
-        """Children that ended: without this they would stay as zombies."""
-        self._children = {pid: child for pid, child in self._children.items() if child.poll() is None}
 
-    def _record(self, environment: str) -> Path:
-        return self._directory / f"process-{self._service}-{environment}.json"
+def _start(record: Path, wanted: _Wanted, *, kept: bool) -> _Running | str:
+    """Start, and write down what was started. Gives the reason where it cannot be."""
+    mark, log, variables = uuid4().hex, _log_of(record), dict[str, str]()
+    _write(record, _Running(0, 0, mark, wanted, kept))  # should we end between start and record, it is found by this
+    try:
+        variables = {**wanted.facts, **filled(wanted.variables, wanted.names)[0]}
+        with log.open("ab") as stream:
+            pid = processes.detach(
+                wanted.argv, mark=mark, output=stream, variables=variables, directory=wanted.directory
+            )
+    except (SecretMissing, KeyError) as error:
+        return f"{wanted.argv[0]} cannot be started: {missing(error)}"
+    except (OSError, ValueError) as error:
+        return processes.why_not(wanted.argv, variables, wanted.directory, error)
+    running = _Running(pid, processes.start_time(pid) or 0, mark, wanted, kept)
+    _write(record, running)
+    return running
+
+
+def _write(record: Path, running: _Running) -> None:
+    new = record.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as file:
+        json.dump(asdict(running), file)
+        file.flush()
+        os.fsync(file.fileno())
+    new.replace(record)
 
 
 def _read(record: Path) -> _Running | None:
-    with contextlib.suppress(OSError, ValueError, TypeError):
-        return _Running(**json.loads(record.read_text(encoding="utf-8")))
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        found: Mapping[str, object] = json.loads(record.read_text(encoding="utf-8"))
+        return _Running(**{**found, "wanted": _Wanted(**found["wanted"])})  # type: ignore[arg-type]
     return None
-
-
-def _alive(running: _Running) -> bool:
-    """Whether that very process still runs: a pid alone may be another's by now; a zombie runs no more."""
-    return _started(running.pid) == running.started
-
-
-def _started(pid: int) -> int | None:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if stat[0] in ("Z", "X") else int(stat[19])
 
 
 def _log_of(record: Path) -> Path:
     return record.with_suffix(".log")
 
 
-def _tail(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        return log.read_text(encoding="utf-8", errors="replace")[-LOG_SHOWN:]
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _bound(log: Path) -> None:
+    """Keep the end of a log that grew too long beside it. The process holds it open for appending: it goes on."""
+    if _size(log) > LOG_BYTES_MAX:
+        log.with_suffix(".log.1").write_text(_tail(log, 0, LOG_BYTES_MAX), encoding="utf-8")
+        os.truncate(log, 0)
+
+
+def _tail(log: Path, begin: int, most: int = LOG_SHOWN) -> str:
+    """The last `most` bytes of what was logged since `begin`."""
+    with contextlib.suppress(OSError), log.open("rb") as file:
+        file.seek(max(begin, _size(log) - most))
+        return file.read(most).decode("utf-8", "replace")
     return ""
+
+
+def _environment_of(record: Path) -> str:
+    return record.name.split(".")[-2]

@@ -1,0 +1,221 @@
+"""CommandDeployer: what the command is given, what is told of it, and what a preflight finds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluegreen.config.schema import CommandDeploy, Deploy, Model
+from bluegreen.deployers import open_deployer
+from bluegreen.deployers.command import CommandDeployer
+from bluegreen.errors import BlueGreenError
+from bluegreen.model import Finding
+from bluegreen.ports import Deployer, DeployOutcome, Scene
+from tests.programs import alive, pids_in, sh
+
+SCENE = Scene("web", "green", "1.2.3", "sha256:abc", {"url": "http://10.0.2.10"})
+NO_VERSION = Scene("web", "green", None, None, {"url": "http://10.0.2.10"})
+
+
+def _deployer(*run: str, **rest: Any) -> Deployer:
+    return CommandDeployer(CommandDeploy.model_validate({"kind": "command", "run": list(run), **rest}))
+
+
+async def _deploy(*run: str, scene: Scene = SCENE, **rest: Any) -> DeployOutcome:
+    return await _deployer(*run, **rest).deploy(scene)
+
+
+async def _examine(*run: str, scene: Scene = SCENE, **rest: Any) -> Finding:
+    (finding,) = await _deployer(*run, **rest).examine(scene)
+    return finding
+
+
+def _script(file: Path, text: str = "#!/bin/sh\n", mode: int = 0o755) -> Path:
+    file.write_text(text)
+    file.chmod(mode)
+    return file
+
+
+async def test_placeholders_are_filled_in_each_argument():
+    done = await _deploy("echo", "{environment}/{version}", "{artifact}", "{service}", "{url}", "{{version}}")
+    assert done.ok
+    assert done.output == "green/1.2.3 sha256:abc web http://10.0.2.10 {version}\n"
+    assert done.summary.startswith("echo ended with 0 after ")
+    assert done.detail["exit"] == "0"
+    assert done.detail["command"].startswith("echo green/1.2.3 ")
+
+
+async def test_a_version_is_one_argument_whatever_it_is_called():
+    odd = "$(id); `id` && {environment} ${HOME}"
+    done = await _deploy("printf", "%s|", "{version}", "end", scene=Scene("web", "green", odd, None))
+    assert done.output == f"{odd}|end|"
+
+
+async def test_the_command_is_told_everything_by_its_environment():
+    done = await _deploy("env", variables={"COLOUR": "{environment}-{version}"})
+    lines = set(done.output.splitlines())
+    assert lines >= {
+        "BLUEGREEN_SERVICE=web",
+        "BLUEGREEN_ENVIRONMENT=green",
+        "BLUEGREEN_VERSION=1.2.3",
+        "BLUEGREEN_ARTIFACT=sha256:abc",
+        "COLOUR=green-1.2.3",
+    }
+
+
+async def test_a_command_that_fails_is_not_ok_and_its_output_is_kept():
+    done = await _deploy(*sh("echo no room >&2; exit 28"))
+    assert not done.ok
+    assert done.summary.startswith("sh ended with 28 after ")
+    assert (done.output, done.detail["exit"]) == ("no room\n", "28")
+
+
+async def test_a_command_whose_time_is_over_is_ended_with_all_that_it_started(tmp_path: Path):
+    line = 'sleep 60 & echo $! >> "$1"; echo working; wait'
+    done = await _deploy(*sh(line, str(tmp_path / "pids")), timeout="300ms")
+    assert not done.ok
+    assert done.summary.startswith("sh was ended after 0.")
+    assert done.summary.endswith("its time is 0.3 s")
+    assert done.output == "working\n"
+    assert "exit" not in done.detail
+    (child,) = pids_in(tmp_path / "pids")
+    assert not alive(child)
+
+
+# --- secrets ---
+
+
+async def test_a_secret_is_resolved_at_use_and_told_to_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "token"
+    file.write_text("f1le-s3cret\n")
+    deployer = _deployer(
+        *sh('echo "$FILE $ENV"; test "${FILE%-n3w}" = f1le'),
+        variables={"FILE": f"${{file:{file}}}", "ENV": "Bearer ${env:THE_TOKEN}"},
+    )
+    monkeypatch.setenv("THE_TOKEN", "env-s3cret")
+    assert not (await deployer.deploy(SCENE)).ok
+    file.write_text("f1le-n3w\n")
+    done = await deployer.deploy(SCENE)
+    assert done.ok
+    assert done.output == "*** Bearer ***\n"
+    assert "s3cret" not in repr(done)
+    assert "f1le-n3w" not in repr(done)
+
+
+async def test_a_secret_that_is_missing_is_told_by_its_reference_and_nothing_is_run(tmp_path: Path):
+    ran = tmp_path / "ran"
+    done = await _deploy("touch", str(ran), variables={"A": "${env:NO_SUCH_SECRET}", "B": "x"})
+    assert not done.ok
+    assert "${env:NO_SUCH_SECRET}" in done.summary
+    assert not ran.exists()
+
+
+async def test_a_reference_among_the_arguments_stays_a_reference(monkeypatch: pytest.MonkeyPatch):
+    """Arguments can be read by every user of the host: secrets go by variables alone."""
+    monkeypatch.setenv("THE_TOKEN", "s3cret")
+    done = await _deploy("echo", "${env:THE_TOKEN}")
+    assert done.output == "${env:THE_TOKEN}\n"
+
+
+async def test_who_names_a_version_cannot_read_secrets_by_it(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THE_TOKEN", "s3cret")
+    scene = Scene("web", "green", "${env:THE_TOKEN}", None)
+    done = await _deploy(*sh('echo "$V"'), scene=scene, variables={"V": "v{version}"})
+    assert done.output == "v${env:THE_TOKEN}\n"
+
+
+async def test_braces_in_a_secret_are_no_placeholders(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THE_TOKEN", "{version}{{x}}")
+    done = await _deploy(*sh('test "$T" = "{{version}}{{{{x}}}}"'), variables={"T": "${env:THE_TOKEN}"})
+    assert done.ok
+
+
+# --- what cannot be run ---
+
+
+async def test_an_unknown_placeholder_is_told_by_name():
+    assert (await _deploy("echo", "{nobody}")).summary == (
+        "the command cannot be made: the placeholder {nobody} has no value"
+    )
+    assert "{version}" in (await _deploy("echo", "{version}", scene=NO_VERSION)).summary
+
+
+async def test_a_program_that_is_not_there_is_a_failed_deployment():
+    done = await _deploy("/no/such/deploy.sh")
+    assert (done.ok, done.summary) == (False, "/no/such/deploy.sh does not exist")
+
+
+async def test_a_relative_program_runs_in_its_directory(tmp_path: Path):
+    (tmp_path / "green").mkdir()
+    _script(tmp_path / "green" / "deploy.sh", "#!/bin/sh\npwd\n")
+    there: Any = {"directory": str(tmp_path / "{environment}")}
+    assert (await _examine("./deploy.sh", **there)).ok
+    done = await _deploy("./deploy.sh", **there)
+    assert (done.ok, done.output) == (True, f"{(tmp_path / 'green').resolve()}\n")
+
+
+# --- the preflight ---
+
+
+async def test_the_preflight_finds_a_command_that_can_be_run():
+    finding = await _examine("true")
+    assert (finding.check, finding.ok, finding.summary) == ("deploy command", True, "true can be run")
+
+
+async def test_the_preflight_runs_nothing(tmp_path: Path):
+    assert (await _examine("touch", str(tmp_path / "ran"))).ok
+    assert not (tmp_path / "ran").exists()
+
+
+async def test_the_preflight_names_what_is_missing(tmp_path: Path):
+    _script(tmp_path / "plain.sh", mode=0o644)
+    here = str(tmp_path)
+    cases: list[tuple[str, list[str], dict[str, Any]]] = [
+        ("no-such-program does not exist", ["no-such-program"], {}),
+        (f"{here}/./gone.sh does not exist".replace("/./", "/"), ["./gone.sh"], {"directory": here}),
+        (f"{here}/plain.sh may not be run", ["./plain.sh"], {"directory": here}),
+        (f"{here} may not be run", [here], {}),
+        ("the directory /no/such/place does not exist", ["true"], {"directory": "/no/such/place"}),
+        ("the placeholder {nobody} has no value", ["true", "{nobody}"], {}),
+        ("the placeholder {nobody} has no value", ["true"], {"variables": {"A": "{nobody}"}}),
+        ("${env:NO_SUCH_SECRET}: the daemon's", ["true"], {"variables": {"A": "${env:NO_SUCH_SECRET}"}}),
+    ]  # fmt: skip
+    for said, run, rest in cases:
+        finding = await _examine(*run, **rest)
+        assert not finding.ok, run
+        assert said in finding.summary
+        assert finding.advice
+        assert not finding.acceptable
+
+
+async def test_the_preflight_looks_where_the_command_will_look(tmp_path: Path):
+    _script(tmp_path / "only-here")
+    assert not (await _examine("only-here")).ok
+    assert (await _examine("only-here", variables={"PATH": str(tmp_path)})).ok
+    assert (await _deploy("only-here", variables={"PATH": f"{tmp_path}:/bin"})).ok
+
+
+# --- kinds ---
+
+
+class ByPigeon(Model):
+    """A kind that nobody has built."""
+
+    kind: str = "pigeon"
+
+
+def test_an_unknown_kind_is_refused_with_those_that_are_known(tmp_path: Path):
+    config: Deploy = ByPigeon()  # type: ignore[assignment]
+    with pytest.raises(BlueGreenError, match=r"'pigeon'.*known: command, process"):
+        open_deployer(config, "web", tmp_path)
+
+
+async def test_a_command_leaves_nothing_to_keep(tmp_path: Path):
+    config = CommandDeploy.model_validate({"kind": "command", "run": ["true"]})
+    deployer = open_deployer(config, "web", tmp_path)
+    await deployer.keep(lambda _: True)
+    await deployer.close()
+    await deployer.close()
+    assert list(tmp_path.iterdir()) == []
