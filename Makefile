@@ -1,6 +1,6 @@
 # The commands of the README. Everything a clean machine with Python 3.11 lacks is installed here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench diagram clean
+.PHONY: help demo test check format bench kill diagram clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -30,16 +30,24 @@ format: $(VENV)/.dev ## put the code in form
 bench: $(VENV)/.dev ## figures: switch latency against the bare call, journal appends
 	$(BIN)/pytest -q -s tests/benchmarks -m ""
 
+kill: $(VENV)/.dev ## kill the daemon N times with -9 under load (N=1000)
+	KILLS=$(or $(N),1000) $(BIN)/pytest -q -s tests/kills
+
 diagram: $(VENV)/.dev ## the state diagram of the README, from the transition table
 	@$(BIN)/python -m bluegreen.core.diagram
 
 # Debian's packages that the tests use; left alone where they are there, skipped where nothing may be installed.
 .PHONY: debian
 debian:
-	@if command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ]; then :; \
+	@missing=""; \
+	[ -x /usr/sbin/haproxy ] || missing="$$missing haproxy"; \
+	[ -x /usr/bin/chromium ] || missing="$$missing chromium"; \
+	[ -x /usr/bin/systemd-analyze ] || missing="$$missing systemd"; \
+	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends haproxy; \
-	else echo "haproxy of the system is not installed and cannot be: its tests will say that they were skipped"; fi
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	else echo "not installed, and this user may not install them:$$missing; their tests say that they were skipped"; fi
 
 $(BIN)/uv:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is wanted, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -521,3 +521,19 @@ def test_a_halted_candidate_is_not_started_again(world: World) -> None:
             assert driver.engine._may_touch("blue")
 
     run(main())
+
+
+def test_an_idle_side_with_requests_in_flight_is_not_deployed_over(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.balancer.set_targets("green", (Target("green", TargetState.HEALTHY, in_flight=3),))
+            await driver.deploy()
+            assert await driver.ended() is Condition.HALTED
+            assert driver.switch.halt is not None
+            assert "3 requests are still in flight" in driver.switch.halt.summary
+            assert world.deployer.deployed == []
+            world.balancer.set_targets("green", (Target("green", TargetState.HEALTHY, in_flight=0),))
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())

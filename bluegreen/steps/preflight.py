@@ -35,18 +35,33 @@ async def examine(
         else:
             findings.extend(found)
     findings.extend(await looks.weights(ports, state))
-    findings.append(_idle(candidate, state))
+    findings.append(await _idle(candidate, state, ports, switch.accepted if switch else frozenset()))
     findings.extend(await looks.health(ports, live, ports.failback_health))
     findings.extend(await ports.deployer.examine(scene))
     findings.extend(await looks.all_checks(ports.guards, scene, switch.accepted if switch else frozenset()))
     return tuple(findings)
 
 
-def _idle(candidate: str, state: ServiceState) -> Finding:
-    share = state.share(candidate)
+async def _idle(candidate: str, state: ServiceState, ports: Ports, accepted: frozenset[str]) -> Finding:
+    """Idle is idle: no share of the traffic, and nothing of an earlier share still in flight."""
+    name, share = f"{candidate}-idle", state.share(candidate)
+    if share > 0:
+        what = f"{candidate} has {percent(share)} of the traffic"
+        return Finding(name, ok=False, summary=what, advice="what has traffic is never deployed over")
+    seen = await looks.at_all(ports.balancers, lambda balancer: balancer.targets())
+    in_flight = sum(
+        target.in_flight or 0
+        for targets in seen.values()
+        if not isinstance(targets, BalancerError)
+        for target in targets.get(candidate, ())
+    )
+    summary = f"{candidate} has no traffic" + (
+        f", but {in_flight} requests are still in flight there" if in_flight else ""
+    )
     return Finding(
-        f"{candidate} idle",
-        ok=share == 0,
-        summary=f"{candidate} has {percent(share)} of the traffic",
-        advice="" if share == 0 else "what has traffic is never deployed over",
+        name,
+        ok=in_flight == 0 or name in accepted,
+        summary=summary,
+        advice="wait until they have ended and `resume`; or accept that the deployment cuts them" if in_flight else "",
+        acceptable=True,
     )
