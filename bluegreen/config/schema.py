@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
 from bluegreen.model import WHOLE
@@ -188,10 +188,21 @@ class Check(Model):
 # --- a service ---
 
 
+def _rising(steps: list[int]) -> list[int]:
+    if any(step == 0 for step in steps) or any(a >= b for a, b in itertools.pairwise(steps)):
+        raise ValueError("steps rise: each must be above the one before, and the first above 0%")
+    if steps[-1] != WHOLE:
+        raise ValueError("the last step is 100%: a switch ends with all of the traffic on one side")
+    return steps
+
+
+Steps = Annotated[list[Share], Field(min_length=1), AfterValidator(_rising)]
+
+
 class Shift(Model):
     """How the traffic moves forward."""
 
-    steps: Annotated[list[Share], Field(min_length=1)] = Field(
+    steps: Steps = Field(
         default_factory=lambda: [WHOLE],
         description="shares of the receiving environment, rising to 100%",
         json_schema_extra={"default": ["100%"]},
@@ -202,34 +213,17 @@ class Shift(Model):
         json_schema_extra={"anyOf": [DURATION, {"const": "approve"}]},
     )
 
-    @model_validator(mode="after")
-    def _rising_to_all(self) -> Shift:
-        _rising(self.steps)
-        return self
-
 
 class Failback(Model):
     """How the traffic moves back when an operator says so."""
 
-    steps: Annotated[list[Share], Field(min_length=1)] = Field(
+    steps: Steps = Field(
         default_factory=lambda: [WHOLE],
         description="shares of the receiving environment, rising to 100%",
         json_schema_extra={"default": ["100%"]},
     )
     wait: Duration = 0.0
     minimum: Minimum = Field("50%", description="healthy targets that the receiving environment needs")
-
-    @model_validator(mode="after")
-    def _rising_to_all(self) -> Failback:
-        _rising(self.steps)
-        return self
-
-
-def _rising(steps: list[int]) -> None:
-    if any(step == 0 for step in steps) or any(a >= b for a, b in itertools.pairwise(steps)):
-        raise ValueError("steps rise: each must be above the one before, and the first above 0%")
-    if steps[-1] != WHOLE:
-        raise ValueError("the last step is 100%: a switch ends with all of the traffic on one side")
 
 
 class Health(Model):

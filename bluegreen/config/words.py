@@ -65,9 +65,7 @@ def _note(root: Root, detail: ErrorDetails) -> Note:
             choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return Note(place, unknown("value", str(detail["input"]), choices))
         case "value_error":
-            # the one rule that shift and failback have as a whole is about their steps
-            steps = ("steps",) if place in (("shift",), ("failback",)) else ()
-            return Note((*place, *steps), str(context["error"]))
+            return Note(place, str(context["error"]))
         case "string_pattern_mismatch":
             return Note(place, _pattern(context["pattern"]))
     return Note(place, _plain(detail, context))

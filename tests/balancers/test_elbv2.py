@@ -26,6 +26,8 @@ from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
 from bluegreen.ports import Balancer
 from tests.balancers.aws_rig import PLACES, REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server
 
+pytestmark = pytest.mark.slow  # each test makes its load balancers anew
+
 ALL_BLUE = Weights.of({"blue": 100, "green": 0})
 STEP = Weights.of({"blue": 95, "green": 5})
 ALL_GREEN = Weights.of({"blue": 0, "green": 100})
