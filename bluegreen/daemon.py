@@ -31,7 +31,8 @@ from bluegreen.control.identity import user_of
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.stream import Hub
 from bluegreen.core.events import Entry
-from bluegreen.engine import Ask, ServiceEngine
+from bluegreen.core.requests import Ask
+from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BlueGreenError, ConfigError, ExitCode
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry, set_up

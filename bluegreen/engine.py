@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -22,25 +22,16 @@ from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.drift import judge
 from bluegreen.core.phases import apply
+from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
-from bluegreen.model import DAEMON, Actor, Cause, Condition, Weights
+from bluegreen.model import DAEMON, Cause, Condition, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
 
 STOP_SECONDS = 8.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Who asks and why; `key` is the Idempotency-Key, `digest` that of the request which came with it."""
-
-    actor: Actor
-    reason: str = ""
-    key: str | None = None
-    digest: str | None = None
 
 
 class ServiceEngine:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.core import admit as ad
+from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.engine import Ask, ServiceEngine
+from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BadRequest, NotFound, Refused, StateMoved
 from bluegreen.model import Finding, Weights, percent
 from bluegreen.ports import Clock, Store

@@ -13,8 +13,9 @@ from pathlib import Path
 from bluegreen.balancers.memory import MemoryBalancer
 from bluegreen.core import events as ev
 from bluegreen.core.events import Entry
+from bluegreen.core.requests import Ask
 from bluegreen.core.state import Switch
-from bluegreen.engine import Ask, ServiceEngine
+from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import Fleet
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
 from bluegreen.ports import Deployer, DeployOutcome, Enough, Environment, Ports, Scene, Setup

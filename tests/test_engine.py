@@ -9,7 +9,7 @@ import pytest
 
 from bluegreen.balancers.memory import Fault
 from bluegreen.core import events as ev
-from bluegreen.engine import Ask
+from bluegreen.core.requests import Ask
 from bluegreen.errors import AccessDenied, BadRequest, OutcomeUnknown, Refused, StateMoved, Throttled, Unreachable
 from bluegreen.model import WHOLE, Actor, Cause, Condition, Phase, Plan, Target, TargetState
 from bluegreen.ports import DeployOutcome

@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import functools
+import os
 import shutil
 import signal
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,9 +89,16 @@ class EmbeddedHAProxy:
 
     async def reload(self) -> None:
         """Read the configuration again: weights set at run time are forgotten, unless the state file has them."""
+        await _until(self._hears_reload, START_SECONDS, "HAProxy's master does not wait for signals")
         before = await self._worker()
         self._process.send_signal(signal.SIGUSR2)
         await _until(lambda: self._another_worker(before), START_SECONDS, "HAProxy did not reload")
+
+    async def _hears_reload(self) -> bool:
+        """A worker answers before its master has begun to wait for signals; one sent in between is lost (measured)."""
+        status = await asyncio.to_thread(Path(f"/proc/{self.pid}/status").read_text)
+        caught = next(int(line.split()[1], 16) for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(caught >> (signal.SIGUSR2 - 1) & 1)
 
     async def _another_worker(self, before: str) -> bool:
         try:
@@ -116,17 +126,24 @@ async def embedded(directory: Path, config: str, binary: str | None = None) -> A
     file = directory / "haproxy.cfg"
     file.write_text(config, encoding="utf-8")
     log = directory / "haproxy.log"
-    with log.open("ab") as stream:
-        process = await asyncio.create_subprocess_exec(
-            found, "-W", "-db", "-f", str(file), stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
-            start_new_session=True, preexec_fn=_die_with_parent,
-        )  # fmt: skip
+    process = await _start(found, file, log)
     haproxy = EmbeddedHAProxy(directory, process)
     try:
         await _until(lambda: _answers(haproxy, process, log), START_SECONDS, f"HAProxy did not start; see {log}")
         yield haproxy
     finally:
         await _stop(process)
+
+
+async def _start(binary: str, config: Path, log: Path) -> asyncio.subprocess.Process:
+    with log.open("ab") as stream:
+        try:
+            return await asyncio.create_subprocess_exec(
+                binary, "-W", "-db", "-f", str(config), stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
+                start_new_session=True, preexec_fn=functools.partial(_die_with, os.getpid()),
+            )  # fmt: skip
+        except (OSError, subprocess.SubprocessError) as error:
+            raise BlueGreenError(f"{binary} cannot be started: {error}", "is it HAProxy's executable?") from error
 
 
 async def _answers(haproxy: EmbeddedHAProxy, process: asyncio.subprocess.Process, log: Path) -> bool:
@@ -162,6 +179,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         await process.wait()
 
 
-def _die_with_parent() -> None:
-    """Runs in the child: it gets SIGTERM when its parent thread ends, however that ends."""
+def _die_with(parent: int) -> None:
+    """Runs in the child: it gets SIGTERM when the thread that started it ends, however that ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before that took effect
+        os._exit(1)

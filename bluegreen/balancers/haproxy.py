@@ -8,22 +8,31 @@ brings back the weights of the configuration, unless the server-state file was w
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from bluegreen.balancers.runtime_api import RuntimeApi, rows, server_rows
+from bluegreen.balancers.haproxy_targets import look_at
+from bluegreen.balancers.runtime_api import RuntimeApi, number, server_rows, stat_rows
 from bluegreen.config.schema import HAProxyPoint
 from bluegreen.errors import BalancerError, Drifted, OutcomeUnknown, Rejected
-from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
+from bluegreen.model import WHOLE, Finding, Target, Weights
 
 WEIGHT_MAX = 256
 ERROR_TENTHS_MAX = 1.0
 """How far the nearest split that whole weights can express may be from the one asked for: 0.1 percentage points."""
-PROBE_SECONDS = 1.0
-NOT_WEIGHTED = ("static-rr", "first")
-"""Algorithms of HAProxy that do not follow weights set at run time."""
+FOLLOWS_WEIGHTS = ("roundrobin", "leastconn", "unknown")
+"""Algorithms that follow weights set at run time; HAProxy 2.6 and 2.8 call `random` "unknown"."""
+IGNORES_WEIGHTS = ("static-rr", "first")
+MAINTENANCE, DRAIN = 0x01 | 0x02, 0x08 | 0x10
+"""Bits of srv_admin_state that somebody's hand sets, on the server itself or on one that it tracks. The others are
+no hand's: 0x04 only recalls `disabled` in the configuration, 0x20 is a failed name resolution, 0x40 a name set."""
+NO_BACKEND = "Can't find backend"
+
+States = Mapping[str, Mapping[str, str]]
+"""Rows of `show servers state` by the server's name."""
 
 
 class HAProxyBalancer:
@@ -42,6 +51,8 @@ class HAProxyBalancer:
 
     def native(self, split: Weights) -> Weights:
         """See ports.Balancer: the whole weights of 1 to 256 a server that come nearest to the split."""
+        if not split.total:
+            raise Rejected(f"{self.point}: no environment would get traffic")
         counts = {name: len(servers) for name, servers in self._servers.items()}
         best = nearest(split, counts)
         error = max(abs(best.share(name) - split.share(name)) for name in counts)
@@ -54,55 +65,49 @@ class HAProxyBalancer:
 
     async def read(self) -> Weights:
         """See ports.Balancer. A server in drain or maintenance counts 0: that is what it gets."""
-        states = await self._states()
-        return Weights.of(
-            {name: sum(_effective(states[server]) for server in servers) for name, servers in self._servers.items()}
-        )
+        return self._shown(await self._states())
 
     async def write(self, expected: Weights, target: Weights) -> None:
         """See ports.Balancer. Weights that were set but not written through to the state file are OutcomeUnknown: the
-        look-up finds them, and the journal keeps what failed."""
-        shown = await self.read()
+        look-up finds them, and the journal keeps what failed. Raises Rejected, too, where servers in drain or
+        maintenance would keep the target from being what users get."""
+        states = await self._states()
+        shown = self._shown(states)
         if not shown.same_split(expected):
             raise Drifted(f"{self.point} shows {shown}, expected was {expected}", expected, shown)
-        await self._api.change(self._commands(shown, target))
+        wanted = self._wanted(states, target)
+        await self._api.change(self._commands(states, shown, wanted))
         if self._state_file is not None:
             await self._write_through(self._state_file)
 
     async def targets(self) -> Mapping[str, tuple[Target, ...]]:
         """See ports.Balancer. A server that HAProxy does not check is asked for a TCP connection by ourselves."""
         states = await self._states()
-        stats = {row["svname"]: row for row in rows(await self._api.ask("show stat")) if row["pxname"] == self._backend}
-        found: dict[str, tuple[Target, ...]] = {}
-        for name, servers in self._servers.items():
-            found[name] = tuple([await _target(server, stats.get(server), states[server]) for server in servers])
-        return found
+        stats = {row["svname"]: row for row in await self._stats() if row["pxname"] == self._backend}
+        async with asyncio.TaskGroup() as group:
+            looks = {
+                name: [group.create_task(look_at(server, stats.get(server), states[server])) for server in servers]
+                for name, servers in self._servers.items()
+            }
+        return {name: tuple(look.result() for look in of_one) for name, of_one in looks.items()}
 
     async def examine(self) -> tuple[Finding, ...]:
         """See ports.Balancer."""
         try:
             level = (await self._api.ask("show cli level")).strip()
-            stats = rows(await self._api.ask("show stat"))
-            shown = await self.read()
+            stats = await self._stats()
         except BalancerError as error:
             return (Finding(f"{self.point}: reachable", ok=False, summary=error.what, advice=error.advice),)
-        algorithm = next(
-            (row.get("algo") or "" for row in stats if (row["pxname"], row["svname"]) == (self._backend, "BACKEND")), ""
-        )
         return (
-            Finding(f"{self.point}: reachable", ok=True, summary=f"shows {shown}"),
+            Finding(f"{self.point}: reachable", ok=True, summary=f"HAProxy answers at {self._api.address}"),
             Finding(
                 f"{self.point}: permitted",
                 ok=level == "admin",
                 summary=f"the socket has level {level}",
                 advice="" if level == "admin" else "weights need `level admin` in HAProxy's `stats socket`",
             ),
-            Finding(
-                f"{self.point}: weighted",
-                ok=algorithm not in NOT_WEIGHTED,
-                summary=f"balance {algorithm or 'is not told'}",
-                advice="" if algorithm not in NOT_WEIGHTED else "use `balance roundrobin`: it follows weights at once",
-            ),
+            await self._servers_finding(),
+            self._algorithm_finding(stats),
             self._state_file_finding(),
         )
 
@@ -111,29 +116,66 @@ class HAProxyBalancer:
 
     # --- parts ---
 
-    async def _states(self) -> dict[str, dict[str, str]]:
+    async def _states(self) -> States:
         answer = await self._api.ask(f"show servers state {self._backend}")
-        states = {row.get("srv_name", ""): row for row in server_rows(answer)}
-        if not states:
+        if answer.startswith(NO_BACKEND):
+            known = (await self._api.ask("show backend")).split()[2:]  # after the header, `# name`
             raise Rejected(
-                f"HAProxy at {self._api.address} has no backend {self._backend}: {answer.strip()}", "mend `backend`"
+                f"HAProxy at {self._api.address} has no backend {self._backend}",
+                f"mend `backend`: it has {', '.join(known) or 'none'}",
             )
+        states = {row["srv_name"]: row for row in server_rows(answer)}
         missing = [server for servers in self._servers.values() for server in servers if server not in states]
         if missing:
             raise Rejected(
-                f"backend {self._backend} has no server {', '.join(missing)}", f"it has {', '.join(sorted(states))}"
+                f"backend {self._backend} has no server {', '.join(missing)}",
+                f"it has {', '.join(sorted(states)) or 'none'}",
             )
         return states
 
-    def _commands(self, shown: Weights, target: Weights) -> list[str]:
-        """One `set server` a server, those that rise first: the sum is never 0."""
-        rising = [name for name in self._environments if target[name] > shown[name]]
-        ordered = [*rising, *(name for name in self._environments if name not in rising)]
-        return [
-            f"set server {self._backend}/{server} weight {target[name] // len(self._servers[name])}"
-            for name in ordered
+    async def _stats(self) -> list[dict[str, str]]:
+        return stat_rows(await self._api.ask("show stat"))
+
+    def _shown(self, states: States) -> Weights:
+        return Weights.of(
+            {
+                name: sum(0 if _held(states[server]) else number(states[server], "srv_uweight") for server in servers)
+                for name, servers in self._servers.items()
+            }
+        )
+
+    def _wanted(self, states: States, target: Weights) -> dict[str, int]:
+        """The weight of each server of an environment. Raises Rejected where it would not give users the target."""
+        wanted: dict[str, int] = {}
+        for name, servers in self._servers.items():
+            wanted[name], rest = divmod(target.get(name, 0), len(servers))
+            if rest or wanted[name] > WEIGHT_MAX:
+                raise Rejected(f"{self.point}: {target.get(name, 0)} is not a weight of {len(servers)} servers")
+        if not target.total or set(target) - set(wanted):
+            raise Rejected(f"{self.point}: {dict(target)} is not a split between {', '.join(wanted)}")
+        held = [server for servers in self._servers.values() for server in servers if _held(states[server])]
+        given = Weights.of(
+            {name: wanted[name] * sum(s not in held for s in servers) for name, servers in self._servers.items()}
+        )
+        if not given.same_split(target):
+            raise Rejected(
+                f"{self.point}: {', '.join(held)} in drain or maintenance: asked for {target}, users would get"
+                f" {given if given.total else 'nothing'}",
+                f"`set server {self._backend}/{held[0]} state ready` on HAProxy's socket brings a server back",
+            )
+        return wanted
+
+    def _commands(self, states: States, shown: Weights, wanted: Mapping[str, int]) -> list[str]:
+        """One `set server` a server, in an order in which the sum is never 0: all that rise, then all that fall.
+
+        Of those that rise, the ones with traffic first: a new one never stands for a moment beside a small old one.
+        """
+        moves = [
+            (weight <= number(states[server], "srv_uweight"), -shown[name], server, weight)
+            for name, weight in wanted.items()
             for server in self._servers[name]
         ]
+        return [f"set server {self._backend}/{server} weight {weight}" for _, _, server, weight in sorted(moves)]
 
     async def _write_through(self, file: Path) -> None:
         try:
@@ -144,6 +186,38 @@ class HAProxyBalancer:
                 f"{self.point}: the weights were sent, but {file} was not written: {error}",
                 "a reload of HAProxy would bring back the old weights: mend the file's rights",
             ) from error
+
+    async def _servers_finding(self) -> Finding:
+        name = f"{self.point}: servers"
+        every = [server for servers in self._servers.values() for server in servers]
+        if twice := sorted({server for server in every if every.count(server) > 1}):
+            summary = f"named more than once: {', '.join(twice)}"
+            return Finding(name, ok=False, summary=summary, advice="each server belongs to one environment, once")
+        try:
+            states = await self._states()
+            summary = f"backend {self._backend} shows {self._shown(states)}"
+        except BalancerError as error:
+            return Finding(name, ok=False, summary=error.what, advice=error.advice)
+        held = [server for server in every if _held(states[server])]
+        advice = f"in drain or maintenance: {', '.join(held)}; a share that needs them is refused" if held else ""
+        return Finding(name, ok=True, summary=summary, advice=advice)
+
+    def _algorithm_finding(self, stats: list[dict[str, str]]) -> Finding:
+        name = f"{self.point}: weighted"
+        ours = (row for row in stats if (row["pxname"], row["svname"]) == (self._backend, "BACKEND"))
+        algorithm = next((row.get("algo", "") for row in ours), "")
+        if algorithm in IGNORES_WEIGHTS:
+            advice = "use `balance roundrobin`: it follows weights at once"
+            return Finding(name, ok=False, summary=f"balance {algorithm} takes no weights at run time", advice=advice)
+        sure = algorithm in FOLLOWS_WEIGHTS
+        return Finding(
+            name,
+            ok=True,
+            summary=f"balance {algorithm or 'is not told'}",
+            advice=""
+            if sure
+            else "not proven: an algorithm that hashes follows weights with `hash-type consistent` only",
+        )
 
     def _state_file_finding(self) -> Finding:
         name, file = f"{self.point}: survives a reload", self._state_file
@@ -184,44 +258,13 @@ def nearest(split: Weights, counts: Mapping[str, int]) -> Weights:
     return Weights.of(best[2])
 
 
-def _effective(state: Mapping[str, str]) -> int:
-    return 0 if int(state["srv_admin_state"]) else int(state["srv_uweight"])
-
-
-async def _target(server: str, stat: Mapping[str, str] | None, state: Mapping[str, str]) -> Target:
-    if stat is None:
-        return Target(server, TargetState.UNKNOWN, "not in `show stat`")
-    status, reason = stat["status"], f"{stat.get('check_status', '')} {stat.get('last_chk', '')}".strip()
-    in_flight = int(stat["scur"] or 0)
-    match status.split(" ")[0]:
-        case "UP":
-            initial = stat.get("check_status") == "INI"
-            return Target(server, TargetState.INITIAL if initial else TargetState.HEALTHY, reason or status, in_flight)
-        case "no":  # "no check"
-            return Target(server, *await _probe(state), in_flight)
-        case "DRAIN":
-            return Target(server, TargetState.DRAINING, reason or status, in_flight)
-        case "MAINT":
-            return Target(server, TargetState.UNUSED, reason or status, in_flight)
-        case "DOWN" | "NOLB":
-            return Target(server, TargetState.UNHEALTHY, reason or status, in_flight)
-        case _:
-            return Target(server, TargetState.UNKNOWN, f"status {status}", in_flight)
-
-
-async def _probe(state: Mapping[str, str]) -> tuple[TargetState, str]:
-    """HAProxy checks nothing here, so it proves nothing: a connection of our own does, a little."""
-    host, port = state.get("srv_addr", ""), state.get("srv_port", "0")
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            _, writer = await asyncio.open_connection(host, int(port))
-        writer.close()
-    except (OSError, TimeoutError, ValueError) as error:
-        return TargetState.UNHEALTHY, f"HAProxy does not check it; {host}:{port} took no connection: {error}"
-    return TargetState.HEALTHY, f"HAProxy does not check it; {host}:{port} took a connection"
+def _held(state: Mapping[str, str]) -> bool:
+    """Whether somebody keeps the server from getting traffic."""
+    return bool(number(state, "srv_admin_state") & (MAINTENANCE | DRAIN))
 
 
 def _replace(file: Path, text: str) -> None:
+    """By a rename, durable: after a loss of power HAProxy must not start with the old weights."""
     new = file.with_name(file.name + ".new")
     with new.open("w", encoding="utf-8") as stream:
         stream.write(text)
@@ -229,4 +272,12 @@ def _replace(file: Path, text: str) -> None:
         os.fsync(stream.fileno())
     if file.exists():
         shutil.copymode(file, new)
+        with contextlib.suppress(PermissionError):  # only root may give a file away; the mode still lets HAProxy read
+            owner = file.stat()
+            os.chown(new, owner.st_uid, owner.st_gid)
     new.replace(file)
+    directory = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

@@ -44,7 +44,7 @@ class MemoryBalancer:
 
     def native(self, split: Weights) -> Weights:
         """See ports.Balancer. Tenths of a percent are its own numbers."""
-        return split
+        return self._every(split)
 
     async def read(self) -> Weights:
         """See ports.Balancer."""
@@ -56,8 +56,7 @@ class MemoryBalancer:
     async def write(self, expected: Weights, target: Weights) -> None:
         """See ports.Balancer."""
         self._fail("write", after_effect=False)
-        if not target.total:
-            raise Rejected(f"{self.point}: no environment would get traffic")
+        target = self._every(target)
         shown = self._stored()
         if not shown.same_split(expected):
             raise Drifted(f"{self.point} shows {shown}, expected was {expected}", expected, shown)
@@ -88,6 +87,14 @@ class MemoryBalancer:
     def set_targets(self, environment: str, targets: tuple[Target, ...]) -> None:
         """Change what an environment's targets look like."""
         self._targets[environment] = targets
+
+    def _every(self, weights: Weights) -> Weights:
+        """With a number for every environment, and for no other. Raises Rejected."""
+        if unknown := set(weights) - set(self._environments):
+            raise Rejected(f"{self.point} has no environment {', '.join(sorted(unknown))}")
+        if not weights.total:
+            raise Rejected(f"{self.point}: no environment would get traffic")
+        return Weights.of({name: weights.get(name, 0) for name in self._environments})
 
     def _stored(self) -> Weights:
         try:

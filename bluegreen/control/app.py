@@ -15,7 +15,7 @@ from bluegreen.control import documents, identity, openapi
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.problems import as_problems
 from bluegreen.control.stream import PAGE, Hub
-from bluegreen.engine import Ask
+from bluegreen.core.requests import Ask
 from bluegreen.errors import BadRequest
 from bluegreen.fleet import Fleet
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bluegreen.model import Plan, Weights
+from bluegreen.model import Actor, Plan, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Who asks and why; `key` is the Idempotency-Key, `digest` that of the request which came with it."""
+
+    actor: Actor
+    reason: str = ""
+    key: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
