@@ -38,6 +38,7 @@ from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry, set_up
 from bluegreen.model import Condition
 from bluegreen.processes import become_subreaper
+from bluegreen.store.lock import end_holder
 from bluegreen.store.sqlite import SqliteStore
 from bluegreen.wiring import Bench, setup_of
 
@@ -307,6 +308,15 @@ class Standalone:
         state, one = self._parts.fleet.switch(started.id)
         document = documents.service(engine, self._parts.clock.now())
         return dict(document["switch"]) if state.switch is one else documents.switch(one, state)
+
+
+def end_hung_daemon(config_path: Path) -> int | None:
+    """End the process that holds the journal (SIGKILL); gives its pid, None where nobody living held it.
+
+    Traffic is not touched by that: what was under way is looked up by whoever takes over. Raises StoreError.
+    """
+    holder = end_holder(Path(load(config_path).daemon.state.directory) / "lock")
+    return holder.pid if holder else None
 
 
 @contextlib.asynccontextmanager

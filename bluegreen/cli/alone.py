@@ -33,17 +33,38 @@ def failback_alone(settings: Settings, asked: Asked, gone: DaemonUnreachable) ->
     screen.notice("the daemon does not answer; this process does it, under the same lock, on the same journal")
     screen.notice("")
     try:
-        return asyncio.run(_failback(config, asked, screen))
-    except Locked as locked:
-        holder = f"process {locked.holder}" if locked.holder else "another process"
-        raise Locked(
-            f"{holder} holds the journal, but does not answer at {settings.door()}; nothing was moved",
-            "if that is another socket, name it by --socket; else stop it first: systemctl stop bluegreen",
-            locked.holder,
-        ) from locked
+        try:
+            return asyncio.run(_failback(config, asked, screen))
+        except Locked as locked:
+            _take_over(locked, settings, asked)
+            return asyncio.run(_failback(config, asked, screen))
     except KeyboardInterrupt:
         screen.notice(f"\nstopped; what was done is in the journal. Go on with: bluegreen failback {asked.service}")
         return ExitCode.DETACHED
+
+
+def _take_over(locked: Locked, settings: Settings, asked: Asked) -> None:
+    """A daemon that hangs is ended, if the operator says so. Raises Locked where that was not said."""
+    holder = f"process {locked.holder}" if locked.holder else "another process"
+    if not asked.take_over or asked.dry_run or locked.holder is None:
+        raise Locked(
+            f"{holder} holds the journal, but does not answer at {settings.door()}; nothing was moved",
+            "if that is another socket, name it by --socket; if it hangs, --take-over ends it and goes on",
+            locked.holder,
+        ) from locked
+    screen = settings.screen
+    screen.notice(
+        f"{holder} holds the journal and does not answer. Ending it touches no traffic: what it had under way"
+    )
+    screen.notice("is looked up at the balancer first.")
+    if not asked.yes:
+        print(f"Type {locked.holder} to end it: ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip() != str(locked.holder):
+            raise Locked(f"{holder} was not ended; nothing was moved", "the number did not match", locked.holder)
+    from bluegreen.daemon import end_hung_daemon
+
+    ended = end_hung_daemon(settings.config_file)
+    screen.notice(f"process {ended} was ended" if ended else "it had ended by itself")
 
 
 async def _failback(config: Path, asked: Asked, screen: Screen) -> int:

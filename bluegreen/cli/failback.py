@@ -21,14 +21,17 @@ from bluegreen.errors import DaemonUnreachable, ExitCode
 @click.option("--yes", is_flag=True, help="Do not ask for the service's name. Needed where there is no terminal.")
 @click.option("--plan", metavar="ID", help="Only if the plan is still this one (--dry-run shows it).")
 @click.option("--dry-run", is_flag=True, help="Show the plan and its risks; move nothing.")
+@click.option("--take-over", is_flag=True, help="End a daemon that holds the journal and does not answer.")
 @click.pass_obj
-def failback(settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool) -> int:
+def failback(
+    settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool, take_over: bool
+) -> int:
     """Move the traffic of SERVICE back to the environment that was live before.
 
     Shows where traffic is and goes, and whether the other side can take it; asks for the service's name; then does it
     and follows it to its end. Where no daemon answers, this process does it: same engine, same journal, same lock.
     """
-    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run)
+    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run, take_over)
     if not dry_run and not sys.stdin.isatty():
         without_terminal(asked)
     client = settings.client()

@@ -55,6 +55,7 @@ class Asked:
     yes: bool
     plan: str | None
     dry_run: bool
+    take_over: bool = False
 
 
 def show_plan(plan: Document, asked: Asked, now: datetime | None, screen: Screen) -> None:

@@ -10,6 +10,8 @@ import contextlib
 import fcntl
 import json
 import os
+import select
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +70,32 @@ def read_holder(path: Path) -> Holder | None:
         document = json.loads(path.read_text())
         return Holder(int(document["pid"]), int(document["started"]), str(document["role"]))
     return None
+
+
+def end_holder(path: Path, seconds: float = 5.0) -> Holder | None:
+    """End the process that holds the lock, surely that very one; gives it. None where nobody living holds it.
+
+    By a pidfd: a pid that was given to another process meanwhile is not touched. Raises StoreError where it may not be
+    ended, or does not end within `seconds`.
+    """
+    holder = read_holder(path)
+    if holder is None or not holder.is_alive():
+        return None
+    try:
+        pidfd = os.pidfd_open(holder.pid)
+    except OSError:
+        return None
+    try:
+        if not holder.is_alive():
+            return None
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        if not select.select([pidfd], [], [], seconds)[0]:
+            raise StoreError(f"process {holder.pid} does not end", "look at it with `ps`; the kernel may hold it")
+    except PermissionError as error:
+        raise StoreError(f"process {holder.pid} may not be ended by this user", "use sudo") from error
+    finally:
+        os.close(pidfd)
+    return holder
 
 
 def start_time(pid: int) -> int | None:

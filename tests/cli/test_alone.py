@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import sys
 import time
@@ -91,3 +92,41 @@ def test_a_journal_that_a_daemon_holds_is_left_alone(config: Path, bluegreen: Bl
         assert ran.code == 3
         assert "holds the journal" in ran.err
         assert "--socket" in ran.err
+
+
+def test_a_daemon_that_hangs_is_taken_over_when_the_operator_says_so(config: Path, bluegreen: Bluegreen):
+    at = ("--config", str(config))
+    process = subprocess.Popen([sys.executable, "-m", "bluegreen", "serve", "--config", str(config)])
+    try:
+        until = time.monotonic() + 20
+        while bluegreen.bare("status", *at).code != 0:
+            assert time.monotonic() < until
+        assert bluegreen.bare("deploy", "web", "v1", "--wait", "--timeout", "30s", *at).code == 0
+        process.send_signal(signal.SIGSTOP)
+        held = bluegreen.bare("failback", "web", "--yes", "--reason", "it hangs", *at)
+        assert held.code == 3
+        assert f"process {process.pid} holds the journal" in held.err
+        assert "--take-over" in held.err
+        with at_a_terminal("failback", "web", "--reason", "it hangs", "--take-over", *at, "--no-color") as terminal:
+            terminal.expect(f"Type {process.pid} to end it")
+            terminal.type(str(process.pid))
+            terminal.expect("Type the service's name")
+            terminal.type("web")
+            assert terminal.end() == 0, terminal.screen
+        assert process.wait(timeout=10) == -signal.SIGKILL
+    finally:
+        process.kill()
+        process.wait()
+    with _serving(config, bluegreen):
+        assert bluegreen.bare("status", "web", "--json", *at).document["live"] == "blue"
+
+
+def test_a_daemon_that_lives_is_not_ended_without_its_number(config: Path, bluegreen: Bluegreen, tmp_path: Path):
+    elsewhere = tmp_path / "elsewhere.yaml"
+    elsewhere.write_text(config.read_text().replace("control.sock", "another.sock"))
+    with _serving(config, bluegreen):
+        with at_a_terminal("failback", "web", "--take-over", "--config", str(elsewhere), "--no-color") as terminal:
+            terminal.expect("to end it")
+            terminal.type("no")
+            assert terminal.end() == 3, terminal.screen
+        assert bluegreen.bare("status", "--config", str(config)).code == 0
