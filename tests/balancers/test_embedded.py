@@ -53,7 +53,7 @@ async def test_it_ends_when_the_process_that_started_it_is_killed(short: Path, b
         async with asyncio.timeout(20):
             pids = [int(pid) for pid in (await process.stdout.readline()).split()]
         assert len(pids) == 2
-        assert all(lives(pid) for pid in pids)
+        assert lives(pids[0]), "the master; a worker may have been replaced since"
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGKILL)

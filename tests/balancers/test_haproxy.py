@@ -107,6 +107,8 @@ async def test_weights_divide_the_answers_as_asked(short: Path, binary: str) -> 
     assert 0.045 * ASKED <= by_environment["green"] <= 0.055 * ASKED
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("load")
 async def test_flipping_under_load_loses_no_request_and_no_connection(short: Path, binary: str) -> None:
     async with stage(short, binary, TWO_EACH) as there:
         await there.healthy()

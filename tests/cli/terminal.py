@@ -75,6 +75,7 @@ def at_a_terminal(*arguments: str, **variables: str) -> Iterator[Terminal]:
         stderr=slave,
         env=environment | {"TZ": "UTC", "TERM": "xterm"} | variables,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
     )
     os.close(slave)
     try:
