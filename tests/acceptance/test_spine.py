@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ async def the_story(world: World, operator: Operator) -> None:
 
 
 async def test_nothing_fails_from_deployment_to_halt_to_failback_to_a_killed_daemon(
-    capsys: pytest.CaptureFixture[str],
+    report_figures: Callable[[str], None],
 ) -> None:
     async with open_world(None, PACE, find_binary()) as world:
         traffic = Traffic(HOST, world.layout.ports["front"], connections=32, rate=400)
@@ -96,11 +97,10 @@ async def test_nothing_fails_from_deployment_to_halt_to_failback_to_a_killed_dae
             finally:
                 traffic.stop()
         figures = traffic.figures()
-    with capsys.disabled():
-        print(
-            f"\n{figures.requests} requests {dict(figures.answers)}, {figures.failed} failed {dict(figures.failures)}, "
-            f"longest gap {figures.longest_gap * 1000:.0f} ms, {figures.opened} connections opened for 32"
-        )
+    report_figures(
+        f"{figures.requests} requests {dict(figures.answers)}, {figures.failed} failed {dict(figures.failures)}, "
+        f"longest gap {figures.longest_gap * 1000:.0f} ms, {figures.opened} connections opened for 32"
+    )
     assert figures.requests > 1000
     assert figures.failed == 0
     assert figures.opened == 32, "no client's connection was closed"

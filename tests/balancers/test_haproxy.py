@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,7 +110,9 @@ async def test_weights_divide_the_answers_as_asked(short: Path, binary: str) -> 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
-async def test_flipping_under_load_loses_no_request_and_no_connection(short: Path, binary: str) -> None:
+async def test_flipping_under_load_loses_no_request_and_no_connection(
+    short: Path, binary: str, report_figures: Callable[[str], None]
+) -> None:
     async with stage(short, binary, TWO_EACH) as there:
         await there.healthy()
         balancer = there.balancer()
@@ -123,8 +126,10 @@ async def test_flipping_under_load_loses_no_request_and_no_connection(short: Pat
     answers = sum((client.answers for client in clients), Counter[str]())
     failures = [failure for client in clients for failure in client.failures]
     connections = sum(client.connections for client in clients)
-    print(f"\n{binary}: {FLIPS} flips under {CLIENTS} clients: {answers.total()} requests answered,")
-    print(f"  {len(failures)} failed, {connections} connections, longest gap {longest_gap(clients) * 1000:.0f} ms")
+    report_figures(
+        f"{binary}: {FLIPS} flips under {CLIENTS} clients: {answers.total()} requests, {len(failures)} failed, "
+        f"{connections} connections, longest gap {longest_gap(clients) * 1000:.0f} ms"
+    )
     assert failures == []
     assert connections == CLIENTS
     assert set(answers) == {"blue-1", "blue-2", "green-1", "green-2"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,11 @@ from tests.kills.harness import kill_many, report
 @pytest.mark.xdist_group("load")
 @pytest.mark.timeout(3600)
 async def test_no_kill_loses_an_entry_a_request_or_the_truth(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, report_figures: Callable[[str], None]
 ) -> None:
     kills, seed = int(os.environ.get("KILLS", "100")), int(os.environ.get("KILLS_SEED", "1"))
     tally = await kill_many(tmp_path, kills, seed)
-    with capsys.disabled():
-        print(f"\nseed {seed}: {report(tally)}")
+    report_figures(f"seed {seed}: {report(tally)}")
     assert tally.figures is not None
     assert tally.kills == kills
     assert tally.lost == 0

@@ -7,7 +7,7 @@ import sqlite3
 import statistics
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -197,14 +197,13 @@ async def test_the_files_are_for_the_daemons_eyes_only(store: SqliteStore, tmp_p
     assert (tmp_path / "journal.sqlite").stat().st_mode & 0o777 == 0o600
 
 
-async def test_appends_are_durable_and_quick(store: SqliteStore, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_appends_are_durable_and_quick(store: SqliteStore, report_figures: Callable[[str], None]) -> None:
     """No limit in seconds: the figures are for the reader; the law is one durable write an append."""
     loop, times = asyncio.get_running_loop(), []
     for number in range(300):
         began = loop.time()
         await store.append("web", number, [a_record(number)])
         times.append((loop.time() - began) * 1000)
-    with capsys.disabled():
-        p99 = statistics.quantiles(times, n=100)[98]
-        print(f"\njournal append: p50 {statistics.median(times):.3f} ms, p99 {p99:.3f} ms over {len(times)}")
+    p99 = statistics.quantiles(times, n=100)[98]
+    report_figures(f"journal append: p50 {statistics.median(times):.3f} ms, p99 {p99:.3f} ms over {len(times)}")
     assert len(await store.read()) == 300
