@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,14 @@ if os.fork() == 0:
 stay()
 """
 KINDS = ("fork", "setsid", "daemon", "deaf", "wiped")
+
+
+@pytest.fixture(autouse=True)
+def _no_zombies_of_other_tests() -> None:
+    """This process is the reaper of what other tests started and left behind."""
+    for pid in zombies():
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 @pytest.fixture(autouse=True)

@@ -12,10 +12,13 @@ import json
 import os
 import select
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.errors import Locked, StoreError
+
+ORPHAN_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +49,10 @@ class Lock:
             raise StoreError(
                 f"the lock {self._path} cannot be opened: {error.strerror}", "mend the state directory's rights"
             ) from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(fd, self._path):
             os.close(fd)
             holder = read_holder(self._path)
-            raise Locked(*_who(self._path, holder), holder=holder.pid if holder else None) from None
+            raise Locked(*_who(self._path, holder), holder=holder.pid if holder else None)
         me = Holder(os.getpid(), start_time(os.getpid()) or 0, role)
         os.ftruncate(fd, 0)
         os.pwrite(fd, json.dumps({"pid": me.pid, "started": me.started, "role": role}).encode(), 0)
@@ -62,6 +63,22 @@ class Lock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _locked(fd: int, path: Path) -> bool:
+    """Lock, at once or not at all; but a child that a killed process left between its fork and its exec has the lock
+    for an instant more: where the holder is dead, try again for ORPHAN_SECONDS."""
+    deadline = time.monotonic() + ORPHAN_SECONDS
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = read_holder(path)
+            if holder is None or holder.is_alive() or time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        else:
+            return True
 
 
 def read_holder(path: Path) -> Holder | None:

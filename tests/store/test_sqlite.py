@@ -207,3 +207,25 @@ async def test_appends_are_durable_and_quick(store: SqliteStore, report_figures:
     p99 = statistics.quantiles(times, n=100)[98]
     report_figures(f"journal append: p50 {statistics.median(times):.3f} ms, p99 {p99:.3f} ms over {len(times)}")
     assert len(await store.read()) == 300
+
+
+def test_the_lock_of_a_dead_process_is_waited_for_while_its_orphan_is_on_its_way_out(tmp_path: Path) -> None:
+    """A child between fork and exec has a copy of the lock; here one that lives for half a second."""
+    program = f"""
+import os, time
+from pathlib import Path
+from bluegreen.store.lock import Lock
+Lock(Path({str(tmp_path / "lock")!r})).acquire("daemon")
+if os.fork() == 0:
+    time.sleep(0.5)
+    os._exit(0)
+print("held", flush=True)
+os.kill(os.getpid(), 9)
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        child.wait()
+        lock = Lock(tmp_path / "lock")
+        lock.acquire("next")
+        lock.release()
