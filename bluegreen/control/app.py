@@ -81,7 +81,7 @@ async def services(request: web.Request) -> web.Response:
 async def service(request: web.Request) -> web.Response:
     fleet = request.app[DOOR].fleet
     document = documents.service(fleet.engine(request.match_info["service"]), fleet.clock.now())
-    etag = f'"{document["revision"]}"'
+    etag = _etag(document)
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})
     return _json(document, headers={"ETag": etag})
@@ -247,6 +247,19 @@ def _ask(request: web.Request, body: Mapping[str, Any]) -> Ask:
     facts = json.dumps([request.method, request.path, body], sort_keys=True)
     digest = hashlib.sha256(facts.encode()).hexdigest() if key else None
     return Ask(request[identity.ACTOR], str(body.get("reason", ""))[:2000], key, digest)
+
+
+def _etag(document: Mapping[str, Any]) -> str:
+    """The revision, and a digest of all that can change without an entry in the journal; not of the times of reading."""
+    times = {"as_of", "read_at", "proven_at", "alive_at"}
+
+    def lasting(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: lasting(item) for key, item in value.items() if key not in times}
+        return [lasting(item) for item in value] if isinstance(value, list) else value
+
+    digest = hashlib.sha256(json.dumps(lasting(document), sort_keys=True).encode()).hexdigest()[:12]
+    return f'"{document["revision"]}-{digest}"'
 
 
 def _accepted(request: web.Request, id_: str) -> web.Response:
