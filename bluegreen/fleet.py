@@ -132,8 +132,9 @@ class Fleet:
         return DeploymentPlan(True, "", candidate, live, tuple(_described(engine, candidate, version, live)), findings)
 
     async def ask(
-        self, service: str, verb: str, ask: Ask, *, check: str = "", halt: str | None = None
-    ) -> Switch | None:
+        self, service: str, verb: str, ask: Ask, *,
+        check: str = "", halt: str | None = None, environment: str | None = None,
+    ) -> Switch | None:  # fmt: skip
         """One of the short verbs. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         if verb == "adopt":
@@ -144,7 +145,7 @@ class Fleet:
             "resume": ad.Resume(halt),
             "promote": ad.Promote(halt),
             "abort": ad.Abort(halt),
-            "release": ad.Release(halt),
+            "release": ad.Release(halt, environment=environment),
             "accept": ad.Accept(halt=halt, check=check, reason=ask.reason),
             "halt": ad.Stop(halt=halt, reason=ask.reason),
         }

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
 
+from tests.programs import zombies
+
 for name, examples in {"fast": 25, "ci": 200, "deep": 3000}.items():
     settings.register_profile(name, max_examples=examples, deadline=None, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture
+def no_strangers() -> None:
+    """This process is the reaper of what other tests started and left behind: their zombies are not this test's."""
+    for pid in zombies():
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 @pytest.fixture

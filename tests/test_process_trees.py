@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,14 +38,6 @@ if os.fork() == 0:
 stay()
 """
 KINDS = ("fork", "setsid", "daemon", "deaf", "wiped")
-
-
-@pytest.fixture(autouse=True)
-def _no_zombies_of_other_tests() -> None:
-    """This process is the reaper of what other tests started and left behind."""
-    for pid in zombies():
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, os.WNOHANG)
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +138,8 @@ import asyncio, sys
 sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 from bluegreen import processes
 from tests.programs import until, zombies
+
+pytestmark = pytest.mark.usefixtures("no_strangers")
 async def main():
     processes.become_subreaper()
     line = "sleep 0.5 & setsid sleep 0.5 & (setsid sh -c 'sleep 0.5 & wait' &); sleep 0.2"

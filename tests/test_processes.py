@@ -17,6 +17,8 @@ from bluegreen import processes
 from bluegreen.pipes import Tail
 from tests.programs import open_files, python, sh, zombies
 
+pytestmark = pytest.mark.usefixtures("no_strangers")
+
 
 async def _run(argv: list[str], timeout: float = 20.0, **rest: Any) -> processes.Finished:
     return await processes.run(argv, timeout=timeout, **rest)

@@ -52,7 +52,16 @@ resume = _answer("resume", "Go on after a pause, or after a halt: the failed ste
 promote = _answer("promote", "Skip the remaining shift steps: 100% now.")
 abort = _answer("abort", "End a switch whose candidate has no traffic; the candidate is left as it is.")
 adopt = _answer("adopt", "Take what the balancer shows for the truth, where it differs from the journal.")
-release = _answer("release", "Let the warm environment go. There is no failback to it afterwards.")
+
+
+@click.command("release", cls=Verb)
+@service_argument()
+@click.option("--environment", metavar="NAME", help="Which one, where several are warm.")
+@click.option("--reason", help="Why; it stands in the journal.")
+@click.pass_obj
+def release(settings: Settings, service: str, environment: str | None, reason: str | None) -> int:
+    """Let the warm environment go. There is no failback to it afterwards."""
+    return act(settings, "release", service, {"environment": environment, "reason": reason})
 
 
 @click.command("halt", cls=Verb)

@@ -208,10 +208,11 @@ async def failback(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     verb = request.path.rsplit("/", 1)[-1]
-    body = await _body(request, {"reason": str, "halt": str, "check": str})
+    body = await _body(request, {"reason": str, "halt": str, "check": str, "environment": str})
     if verb == "accept" and not body.get("check"):
         raise BadRequest("which check?", {"check": "missing"})
-    one = await fleet.ask(name, verb, _ask(request, body), check=body.get("check", ""), halt=body.get("halt"))
+    more = {key: body[key] for key in ("check", "halt", "environment") if key in body}
+    one = await fleet.ask(name, verb, _ask(request, body), **more)
     location = {"Location": f"/v1/switches/{one.id}"} if one else {}
     return _json(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)
 

@@ -19,6 +19,7 @@ _BODY_OF_VERB: Schema = {
         "reason": {"type": "string", "description": "why; wanted by halt and accept"},
         "halt": {"type": "string", "description": "the id of the halt that is answered: another one is refused"},
         "check": {"type": "string", "description": "accept: the failed check, by name"},
+        "environment": {"type": "string", "description": "release: which one, where several are warm"},
     },
 }
 _VERBS = {

@@ -80,7 +80,7 @@ def admit(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[e
         case Stop():
             return _stop(request, state)
         case Release():
-            return _release(state)
+            return _release(request, state)
         case Adopt():
             return _adopt(request, state)
     assert_never(request)
@@ -139,7 +139,8 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
         raise Refused(
             f"no idle environment: {warm[0].environment} is kept warm for a failback until "
             f"{warm[0].protected_until:%Y-%m-%d %H:%M:%S} UTC",
-            "wait, `release` it, or deploy with --replace-warm and give up the failback",
+            f"wait, let it go (bluegreen release {state.service} --environment {warm[0].environment}), "
+            "or deploy with --replace-warm",
         )
     carrying = ", ".join(
         f"{name} carries {percent(state.share(name))}" for name in request.pinned.environments if state.share(name)
@@ -272,13 +273,20 @@ def _stop(request: Stop, state: ServiceState) -> Sequence[ev.Event]:
     )
 
 
-def _release(state: ServiceState) -> Sequence[ev.Event]:
+def _release(request: Release, state: ServiceState) -> Sequence[ev.Event]:
     if (switch := state.open_switch) is not None:
         raise Refused(f"{switch.id} is {switch.condition}: the warm environment may yet be needed", _instead(state))
-    warm = state.last_warm()
-    if warm is None:
+    if not state.warm:
         raise Refused(f"{state.service} has no warm environment", "there is nothing to let go")
-    return (ev.WarmReleased(warm.environment),)
+    names = ", ".join(sorted(state.warm))
+    if request.environment is None and len(state.warm) > 1:
+        raise Refused(
+            f"several environments are warm: {names}", f"bluegreen release {state.service} --environment NAME"
+        )
+    environment = request.environment or names
+    if environment not in state.warm:
+        raise Refused(f"{environment} is not warm", f"warm: {names}")
+    return (ev.WarmReleased(environment),)
 
 
 def _adopt(request: Adopt, state: ServiceState) -> Sequence[ev.Event]:

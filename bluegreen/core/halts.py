@@ -50,7 +50,10 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
             _back(state),
             f'bluegreen failback {service} --reason "…"',
         ),
-        ("release", ad.Release(), "none; no failback after it", f"bluegreen release {service}"),
+        *[
+            ("release", ad.Release(environment=name), f"none; no failback to {name or 'it'} after it", command)
+            for name, command in _releases(state)
+        ],
     ]
     if state.drift or state.unsettled or _drift_halt(state):
         asked.append(
@@ -92,6 +95,14 @@ def _acceptable(state: ServiceState) -> list[tuple[str, ad.AnyRequest, str, str]
         for finding in switch.halt.failed()
         if finding.acceptable and finding.check not in switch.accepted
     ]
+
+
+def _releases(state: ServiceState) -> list[tuple[str | None, str]]:
+    """Each warm environment with its command; one line that says why not where none is warm."""
+    command = f"bluegreen release {state.service}"
+    if len(state.warm) <= 1:
+        return [(next(iter(state.warm), None), command)]
+    return [(name, f"{command} --environment {name}") for name in state.warm]
 
 
 def _resumed(state: ServiceState) -> str:

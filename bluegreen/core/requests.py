@@ -97,7 +97,9 @@ class Stop(Request):
 
 @dataclass(frozen=True, slots=True)
 class Release(Request):
-    """Let the warm environment go."""
+    """Let a warm environment go. `environment` is needed only where several are warm."""
+
+    environment: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from tests.cli.conftest import Bluegreen
 from tests.cli.fake_daemon import LOST, FakeDaemon, Reply, problem
 from tests.cli.terminal import at_a_terminal
 
-SIMPLE = ("approve", "pause", "resume", "promote", "abort", "adopt", "release")
+SIMPLE = ("approve", "pause", "resume", "promote", "abort", "adopt")
 
 
 # --- answers ---
@@ -33,6 +33,14 @@ def test_a_verb_asks_the_daemon_and_shows_the_new_state(daemon: FakeDaemon, blue
     assert len(daemon.posts()[0].headers["Idempotency-Key"]) >= 16
     assert bluegreen(verb, "web", "--json").document == after
     assert daemon.posts()[1].body == {}
+
+
+def test_a_release_may_name_which_warm_environment_it_means(daemon: FakeDaemon, bluegreen: Bluegreen):
+    after = canned.service(canned.switch(), green=25.0)
+    daemon.say("GET", "/v1/services/web", after)
+    daemon.say("POST", "/v1/services/web/release", Reply(after, 202))
+    assert bluegreen("release", "web", "--environment", "blue", "--reason", "done").code == 0
+    assert daemon.posts()[0].body == {"environment": "blue", "reason": "done"}
 
 
 def test_a_verb_says_first_what_it_will_do_to_the_traffic(daemon: FakeDaemon, bluegreen: Bluegreen):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
+from bluegreen.core.halts import options
 from bluegreen.core.phases import apply
 from bluegreen.core.state import ServiceState
 from bluegreen.errors import Refused, StateMoved
@@ -55,7 +57,7 @@ REFUSED: list[tuple[ad.AnyRequest, str, str]] = [
     (deploy(), f"{SHIFTING} writing:50 lost stopped", "cannot deploy: it is not known what became of a write to lb"),
     (deploy(), f"{SHIFTING} writing:50 stopped", "cannot deploy: it is not known what became of a write to lb"),
     (deploy(), f"{HALF} stopped", "no idle environment: blue carries 50%, green carries 50%"),
-    (deploy(), DEPLOYED, "blue is kept warm for a failback until 2026-11-23 10:00:23 UTC; wait, `release` it, or"),
+    (deploy(), DEPLOYED, "blue is kept warm for a failback until 2026-11-23 10:00:23 UTC"),
     (deploy(plan=make_plan(("lb", "new"))), "", "new: what this switch point shows is not on record yet"),
     (failback(reason=" "), DEPLOYED, "a failback needs a reason"),
     (failback(), "", "web has no warm environment to fail back to; the way on is an ordinary deployment"),
@@ -225,3 +227,16 @@ def test_an_answer_to_another_halt_is_refused():
         _asked(ad.Resume(halt="s1-h1"), "requested halted resumed halted")
     with pytest.raises(StateMoved, match="nothing is halted now"):
         _asked(ad.Resume(halt="s1-h1"), "requested halted resumed")
+
+
+def test_of_several_warm_environments_one_must_be_named() -> None:
+    state = state_after("requested preflight deployed healthy smoke set:1000 shifted watched:30 baked kept")
+    (kept,) = state.warm.values()
+    several = replace(state, warm={**state.warm, "yellow": replace(kept, environment="yellow")})
+    with pytest.raises(Refused, match="several environments are warm: blue, yellow"):
+        ad.admit(ad.Release(), several, at(0))
+    with pytest.raises(Refused, match="red is not warm"):
+        ad.admit(ad.Release(environment="red"), several, at(0))
+    assert ad.admit(ad.Release(environment="yellow"), several, at(0)) == (ev.WarmReleased("yellow"),)
+    commands = [option.command for option in options(several, ("blue", "green", "yellow"), at(0))]
+    assert "bluegreen release web --environment yellow" in commands

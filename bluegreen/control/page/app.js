@@ -189,6 +189,7 @@ async function ask(service, option) {
     if (plan) body.plan = plan.plan;
     else if (service.switch?.halt) body.halt = service.switch.halt.id;
     if (verb === "accept") body.check = option.command.split(" ")[3];
+    if (option.command.includes("--environment ")) body.environment = option.command.split("--environment ")[1];
     try { await post(`/v1/services/${name}/${verb}`, body); dialog.close(); look(); }
     catch (error) { find("dialog-error").textContent = error.message; }
   };
