@@ -61,7 +61,7 @@ class Bench:
         sources = Sources(targets=lambda: _all_targets(balancers), aws=self.aws)
 
         def checks(configured: list[schema.Check]) -> tuple[Check, ...]:
-            return tuple(open_check(check, sources) for check in configured)
+            return tuple(open_check(_placed(check, service), sources) for check in configured)
 
         return Ports(
             service=service.service,
@@ -82,6 +82,17 @@ class Bench:
 def enough(minimum: int | str) -> Enough:
     """`2` or `50%` -> Enough."""
     return Enough(count=minimum) if isinstance(minimum, int) else Enough(share=tenths(minimum))
+
+
+def _placed(check: schema.Check, service: schema.Service) -> schema.Check:
+    """An alarm without a region of its own lives where the service's first elbv2 switch point does."""
+    first = next((point for point in service.switch_points if isinstance(point, schema.ElbV2Point)), None)
+    if check.cloudwatch_alarm is None or check.region is not None or first is None:
+        return check
+    inherited = {"region": first.region, "role": first.role, "profile": first.profile}
+    own = {"role": check.role, "profile": check.profile, "endpoint_url": check.endpoint_url}
+    inherited["endpoint_url"] = first.endpoint_url
+    return check.model_copy(update=inherited | {key: value for key, value in own.items() if value is not None})
 
 
 async def _all_targets(balancers: Mapping[str, Balancer]) -> Mapping[str, Mapping[str, tuple[Target, ...]]]:

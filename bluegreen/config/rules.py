@@ -35,6 +35,7 @@ def service_notes(draft: Draft) -> Iterator[Note]:
     for place, check in draft.checks.items():
         yield from _expectations(place, check)
         yield from _addresses(draft, place, check)
+        yield from _alarm_region(draft, place, check)
 
 
 def daemon_notes(daemon: Daemon) -> Iterator[Note]:
@@ -145,6 +146,15 @@ def _expectations(place: Place, check: Check) -> Iterator[Note]:
         except JMESPathError:
             what = "not a JMESPath expression; wanted one such as status or items[0].id"
             yield Note((*place, "expect", "json", expression), what)
+
+
+def _alarm_region(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
+    """An alarm lives where the service's first elbv2 switch point does; without one, its region must be said."""
+    if check.cloudwatch_alarm is None or check.region is not None:
+        return
+    kinds = [point.get("kind") for point in draft.content.get("switch_points") or () if isinstance(point, Mapping)]
+    if "elbv2" not in kinds:
+        yield Note(place, "an alarm lives in a region, and no elbv2 switch point names one; add `region: ...`")
 
 
 def _addresses(draft: Draft, place: Place, check: Check) -> Iterator[Note]:

@@ -157,7 +157,7 @@ class Check(Model):
     expect: Expect | None = None
     method: Literal["GET", "HEAD", "POST"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict, description="secrets by reference")
-    region: str | None = Field(None, description="of the alarm")
+    region: str | None = Field(None, description="of the alarm; that of the first elbv2 switch point unless given")
     endpoint_url: str | None = None
     role: str | None = None
     profile: str | None = None
@@ -180,8 +180,6 @@ class Check(Model):
             raise ValueError(f"a check looks at exactly one thing: wanted one of {', '.join(_KINDS)}; {found}")
         if self.expect is not None and given != ["http"]:
             raise ValueError("`expect` belongs to an http check")
-        if self.cloudwatch_alarm is not None and self.region is None:
-            raise ValueError("an alarm lives in a region: wanted `region`")
         return self
 
 
