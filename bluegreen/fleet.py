@@ -76,9 +76,10 @@ class Fleet:
         raise NotFound(f"no switch {id_!r}", "see `bluegreen history SERVICE`")
 
     async def deploy(
-        self, service: str, version: str, ask: Ask, artifact: str | None = None, *, replace_warm: bool = False
-    ) -> Switch:
-        """Start a deployment. Raises Refused, BadRequest, NotFound."""
+        self, service: str, version: str, ask: Ask, artifact: str | None = None, *,
+        replace_warm: bool = False, changes: str = "",
+    ) -> Switch:  # fmt: skip
+        """Start a deployment. `changes` is its manifest as JSON. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         _check_version(version)
         request = ad.Deploy(
@@ -87,6 +88,7 @@ class Fleet:
             pinned=_pinned(engine, failback=False),
             artifact=artifact,
             replace_warm=replace_warm,
+            changes=changes,
         )
         return _started(await engine.submit(request, ask))
 

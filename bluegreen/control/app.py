@@ -189,6 +189,7 @@ async def deploy(request: web.Request) -> web.Response:
         _ask(request, body),
         body.get("artifact"),
         replace_warm=body.get("replace_warm", False),
+        changes=json.dumps(body["changes"], ensure_ascii=False) if body.get("changes") else "",
     )
     return _accepted(request, started.id)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -70,6 +71,7 @@ def switch(
         "source": one.source,
         "requested_by": one.requested_by,
         "reason": one.reason,
+        "changes": json.loads(one.changes) if one.changes else None,
         "started_at": time(one.started_at),
         "changed_at": time(one.changed_at),
         "ended_at": time(one.ended_at),

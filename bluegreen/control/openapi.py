@@ -140,7 +140,7 @@ def _deployment_body() -> Schema:
         "properties": {
             "version": _TEXT,
             "artifact": {"type": "string", "description": "the artifact's digest"},
-            "changes": {"type": "array", "description": "the change manifest"},
+            "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
             "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
             "reason": _TEXT,
         },

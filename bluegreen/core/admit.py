@@ -116,6 +116,7 @@ def _deploy(request: Deploy, state: ServiceState, now: datetime) -> Sequence[ev.
             config=request.pinned.config,
             config_hash=request.pinned.config_hash,
             replace_warm=request.replace_warm,
+            changes=request.changes,
         ),
     )
 

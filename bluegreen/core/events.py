@@ -94,6 +94,8 @@ class Requested(Event):
     config: str
     config_hash: str
     replace_warm: bool = False
+    changes: str = ""
+    """The change manifest that came with the release, as JSON; empty where none was given."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -239,6 +239,7 @@ def _begin(state: ServiceState, record: ev.Record, event: ev.Requested) -> Servi
         config_hash=event.config_hash,
         requested_by=record.by,
         reason=record.reason,
+        changes=event.changes,
         started_at=record.at,
         changed_at=record.at,
     )

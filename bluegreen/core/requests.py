@@ -44,6 +44,7 @@ class Deploy(Request):
     pinned: Pinned
     artifact: str | None = None
     replace_warm: bool = False
+    changes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

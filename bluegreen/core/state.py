@@ -89,6 +89,7 @@ class Switch:
     config_hash: str
     requested_by: str
     reason: str
+    changes: str
     started_at: datetime
     phase: Phase = Phase.PREFLIGHT
     condition: Condition = Condition.RUNNING

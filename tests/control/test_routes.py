@@ -68,6 +68,14 @@ async def test_a_deployment_is_accepted_with_its_place(endpoint: Endpoint) -> No
     await endpoint.until("completed")
 
 
+async def test_the_change_manifest_goes_on_record(endpoint: Endpoint) -> None:
+    changes = [{"kind": "schema", "id": "0093", "backward_compatible": "yes"}]
+    await endpoint.deployed("v2", changes=changes)
+    assert (await endpoint.service())["switch"]["changes"] == changes
+    requested = next(event for event in await endpoint.events() if event["kind"] == "Requested")
+    assert '"0093"' in requested["data"]["changes"]
+
+
 async def test_the_same_key_does_one_thing_and_another_request_with_it_is_refused(endpoint: Endpoint) -> None:
     headers = {"Idempotency-Key": "k1"}
     answers = [
