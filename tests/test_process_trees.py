@@ -13,6 +13,8 @@ import pytest
 from bluegreen import processes
 from tests.programs import alive, carrying, kill, open_files, pids_in, python, sh, until, zombies
 
+pytestmark = pytest.mark.usefixtures("no_strangers")
+
 SPAWNER = """
 import os, signal, sys, time
 kind, file = sys.argv[1:]
@@ -139,7 +141,6 @@ sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 from bluegreen import processes
 from tests.programs import until, zombies
 
-pytestmark = pytest.mark.usefixtures("no_strangers")
 async def main():
     processes.become_subreaper()
     line = "sleep 0.5 & setsid sleep 0.5 & (setsid sh -c 'sleep 0.5 & wait' &); sleep 0.2"
