@@ -39,6 +39,11 @@ async def look(ports: Ports, now: datetime) -> dict[str, Seen]:
                 return Seen(now, await balancer.read(), await balancer.targets())
         except TimeoutError:
             raise BalancerError(f"no answer within {LOOK_SECONDS_MAX:g} s") from None
+        except BalancerError:
+            raise
+        except Exception as error:  # a defect in one driver must not end the daemon: what it shows is unknown
+            what = f"a defect of bluegreen itself: {type(error).__name__}: {error}"
+            raise BalancerError(what, "please report it") from error
 
     seen = await looks.at_all(ports.balancers, one)
     return {

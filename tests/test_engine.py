@@ -537,3 +537,15 @@ def test_an_idle_side_with_requests_in_flight_is_not_deployed_over(world: World)
             assert await driver.ended() is Condition.COMPLETED
 
     run(main())
+
+
+def test_a_defect_in_reading_a_balancer_is_shown_and_ends_nothing(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.balancer.faults.append(Fault("read", ZeroDivisionError("oops")))  # type: ignore[arg-type]
+            await driver.engine.observe()
+            assert "a defect of bluegreen itself: ZeroDivisionError" in driver.engine.seen["point"].error
+            await driver.deploy()
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
