@@ -137,6 +137,7 @@ async def end(mark: str, session: int | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline, told = loop.time() + GRACE_SECONDS, set[int]()
         while (left := members(mark, session)) and loop.time() < deadline:
+            seen |= _dead_children(left)
             for pid in left - told:  # those forked meanwhile, too
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, number)
@@ -148,6 +149,12 @@ async def end(mark: str, session: int | None = None) -> None:
     seen.discard(session or 0)  # whoever started the first one waits for it
     _left_alone.update((pid, start_time(pid, dead=True) or 0) for pid in seen)
     reap()
+
+
+def _dead_children(parents: set[int]) -> set[int]:
+    """Those that ended and were not waited for: they come to us when their parent ends."""
+    stats = {pid: stat for pid in _pids() if (stat := _stat(pid)) is not None}
+    return {pid for pid, stat in stats.items() if stat.dead and stat.parent in parents}
 
 
 def members(mark: str, session: int | None = None) -> set[int]:
