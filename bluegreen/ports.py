@@ -93,7 +93,7 @@ class Scene:
     values: Mapping[str, str] = field(default_factory=dict)
 
     def names(self) -> dict[str, str]:
-        """Every placeholder with its value. `version` and `artifact` are missing where they are not known."""
+        """Every placeholder with its value. `version` is missing where it is not known, `artifact` is empty then."""
         known = {**self.values, "service": self.service, "environment": self.environment}
         if self.version is not None:
             known["version"] = self.version

@@ -13,10 +13,10 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from uuid import uuid4
 
 from bluegreen.pipes import Tail
@@ -30,6 +30,10 @@ OURS_ALONE = (
 )  # fmt: skip
 """What systemd tells the daemon alone, and the daemon's own settings: never handed on."""
 PR_SET_CHILD_SUBREAPER = 36
+GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
+"""What /proc says of a process that ended, or is another user's. Anything else, such as no descriptors left, says
+nothing of the process: it must not be taken for ended, and leaves as OSError."""
+T = TypeVar("T")
 
 _detached: dict[int, subprocess.Popen[bytes]] = {}  # noqa: TID251 - see detach
 _left_alone: dict[int, int] = {}
@@ -38,7 +42,7 @@ _left_alone: dict[int, int] = {}
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a run ended. `exit_code` None: it could not be started, or was ended; `reason` says which, in words.
+    """How a run ended. `exit_code` None: it could not be started, or its time was over; `reason` says which, in words.
 
     A negative `exit_code` is the signal that ended the program, though not by us.
     """
@@ -77,8 +81,12 @@ async def run(
     exit code: what it left running in the background (`nohup app &`) is left alone, and may go on printing.
     """
     loop = asyncio.get_running_loop()
-    began, mark, output = loop.time(), uuid4().hex, Tail(output_max)
-    process, by_itself = None, False
+    began, mark = loop.time(), uuid4().hex
+    try:
+        output = Tail(output_max)
+    except OSError as error:  # no descriptors left
+        return Finished(None, "", 0.0, why_not(argv, variables, directory, error))
+    process, by_itself, left = None, False, set[int]()
     try:
         process = await asyncio.create_subprocess_exec(
             *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output.write, stderr=output.write, cwd=directory,
@@ -89,19 +97,19 @@ async def run(
     except (OSError, ValueError) as error:
         return Finished(None, "", loop.time() - began, why_not(argv, variables, directory, error))
     finally:
+        if process is None:  # its pipe may hold the last descriptors, and to look for processes takes one
+            output.finish(loop, keep_open=False)
         try:
             if not by_itself:
-                await surely(_end_run(mark, process))
+                left = await surely(_end_run(mark, process))
         finally:
-            output.finish(loop, keep_open=by_itself)
-    if by_itself:
-        _left_alone.update((pid, start_time(pid) or 0) for pid in members(mark))
-    reap()
+            if process is not None:
+                output.finish(loop, keep_open=by_itself)
     seconds, text = loop.time() - began, output.text(secrets)
     if not by_itself:
-        return Finished(
-            None, text, seconds, f"was ended after {seconds:.1f} s: its time is {timeout:g} s", timed_out=True
-        )
+        return Finished(None, text, seconds, _out_of_time(timeout, seconds, left), timed_out=True)
+    _left_alone.update((pid, start_time(pid) or 0) for pid in members(mark))
+    reap()
     return Finished(process.returncode, text, seconds)
 
 
@@ -130,10 +138,13 @@ def become_subreaper() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-async def end(mark: str, session: int | None = None) -> None:
-    """End every process of a run: SIGTERM, a short grace, SIGKILL. Returns when none is left, or after both graces."""
+async def end(mark: str, session: int | None = None) -> set[int]:
+    """End every process of a run: SIGTERM, a short grace, SIGKILL. Returns when none is left, or after both graces.
+
+    Gives those that are left: of another user, or stuck in the kernel. Raises OSError where it cannot look for them.
+    """
     loop = asyncio.get_running_loop()
-    seen: set[int] = set()
+    seen, left = set[int](), set[int]()
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline, told = loop.time() + GRACE_SECONDS, set[int]()
         while (left := members(mark, session)) and loop.time() < deadline:
@@ -149,6 +160,12 @@ async def end(mark: str, session: int | None = None) -> None:
     seen.discard(session or 0)  # whoever started the first one waits for it
     _left_alone.update((pid, start_time(pid, dead=True) or 0) for pid in seen)
     reap()
+    return left
+
+
+def still_there(pids: Set[int]) -> str:
+    """In words, which processes could not be ended, and what to do."""
+    return f"still running, to be ended by hand: {', '.join(map(str, sorted(pids)))}"
 
 
 def _dead_children(parents: set[int]) -> set[int]:
@@ -158,7 +175,10 @@ def _dead_children(parents: set[int]) -> set[int]:
 
 
 def members(mark: str, session: int | None = None) -> set[int]:
-    """The living processes of a run: those that carry its mark in their environment, or are of its session."""
+    """The living processes of a run: those that carry its mark in their environment, or are of its session.
+
+    Raises OSError where it cannot look.
+    """
     wanted = f"{MARK}={mark}".encode()
     return {pid for pid in _pids() if _is_marked(pid, wanted) or (session is not None and _is_of(pid, session))}
 
@@ -166,7 +186,7 @@ def members(mark: str, session: int | None = None) -> set[int]:
 def start_time(pid: int, *, dead: bool = False) -> int | None:
     """When the process started, in ticks since boot: with the pid, its identity. None: no such process.
 
-    A zombie counts as none, but where `dead` asks for it.
+    A zombie counts as none, but where `dead` asks for it. Raises OSError where it cannot look.
     """
     stat = _stat(pid)
     return None if stat is None or (stat.dead and not dead) else stat.started
@@ -191,7 +211,7 @@ def reap() -> None:
             del _left_alone[pid]
 
 
-async def surely(ending: Coroutine[Any, Any, None]) -> None:
+async def surely(ending: Coroutine[Any, Any, T]) -> T:
     """To the end of `ending`, which has an end, whatever cancels us meanwhile; the cancellation is handed on then."""
     inner, cancelled = asyncio.gather(ending), False
     while not inner.done():
@@ -201,6 +221,7 @@ async def surely(ending: Coroutine[Any, Any, None]) -> None:
             cancelled = True
     if cancelled:
         raise asyncio.CancelledError
+    return inner.result()[0]
 
 
 def why_not(
@@ -230,6 +251,12 @@ def why_not(
             return f"{program} cannot be started: {error}"
 
 
+def _out_of_time(timeout: float, seconds: float, left: Set[int]) -> str:
+    if left:
+        return f"could not be ended when its time of {timeout:g} s was over: {still_there(left)}"
+    return f"was ended after {seconds:.1f} s: its time is {timeout:g} s"
+
+
 async def _ends_within(process: asyncio.subprocess.Process, timeout: float) -> bool:
     try:
         async with asyncio.timeout(timeout):
@@ -239,10 +266,11 @@ async def _ends_within(process: asyncio.subprocess.Process, timeout: float) -> b
     return True
 
 
-async def _end_run(mark: str, process: asyncio.subprocess.Process | None) -> None:
-    await end(mark, process.pid if process else None)
+async def _end_run(mark: str, process: asyncio.subprocess.Process | None) -> set[int]:
+    left = await end(mark, process.pid if process else None)
     if process is not None:
         await _ends_within(process, GRACE_SECONDS)
+    return left
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +284,7 @@ class _Stat:
 def _stat(pid: int) -> _Stat | None:
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
+    except GONE:
         return None
     return _Stat(fields[0] in (b"Z", b"X"), int(fields[1]), int(fields[3]), int(fields[19]))
 
@@ -266,7 +294,7 @@ def _pids() -> list[int]:
 
 
 def _is_marked(pid: int, wanted: bytes) -> bool:
-    with contextlib.suppress(OSError):  # gone, a zombie, or of another user
+    with contextlib.suppress(*GONE):  # a zombie, too
         return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     return False
 

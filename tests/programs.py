@@ -5,12 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from bluegreen import processes
+
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can make a process that it then cannot end"
+)
 
 
 def python(code: str, *arguments: str) -> list[str]:
@@ -21,6 +28,13 @@ def python(code: str, *arguments: str) -> list[str]:
 def sh(line: str, *arguments: str) -> list[str]:
     """An argument list that runs the line: tests need a shell where users get none."""
     return ["/bin/sh", "-c", line, "sh", *arguments]
+
+
+def unprivileged(code: str, *arguments: str) -> list[str]:
+    """An argument list that runs the code as nobody: its programs may become root, which it cannot end then."""
+    rights = "+setuid,+dac_read_search"
+    argv = ["setpriv", "--reuid", "65534", "--clear-groups", "--inh-caps", rights, "--ambient-caps", rights]
+    return [*argv, sys.executable, "-c", code, *arguments]
 
 
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:

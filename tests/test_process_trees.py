@@ -11,7 +11,19 @@ from typing import Any
 import pytest
 
 from bluegreen import processes
-from tests.programs import alive, carrying, kill, open_files, pids_in, python, sh, until, zombies
+from tests.programs import (
+    alive,
+    carrying,
+    kill,
+    needs_root,
+    open_files,
+    pids_in,
+    python,
+    sh,
+    unprivileged,
+    until,
+    zombies,
+)
 
 pytestmark = pytest.mark.usefixtures("no_strangers")
 
@@ -149,6 +161,60 @@ async def main():
     await until(lambda: processes.reap() or not zombies(), 5)
     await processes.run(["sh", "-c", "(trap '' TERM; sleep 60 & setsid sleep 60 & wait) & wait"], timeout=0.2)
     assert not zombies(), zombies()
+asyncio.run(main())
+"""
+    done = await _run([sys.executable, "-W", "error", "-c", code])
+    assert done.output == ""
+    assert done.ok
+
+
+@needs_root
+async def test_what_cannot_be_ended_is_told_with_its_number(tmp_path: Path):
+    code = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+from bluegreen import processes
+processes.GRACE_SECONDS = 0.2
+print(asyncio.run(processes.run(["setpriv", "--reuid", "0", "sleep", "77"], timeout=0.5)).told("deploy.sh"))
+"""
+    done = await _run(unprivileged(code), variables={"CASE": str(tmp_path)})
+    left = carrying(f"CASE={tmp_path}")
+    try:
+        assert len(left) == 1
+        assert done.output == (
+            "deploy.sh could not be ended when its time of 0.5 s was over: "
+            f"still running, to be ended by hand: {left[0]}\n"
+        )
+    finally:
+        for pid in left:
+            kill(pid)
+
+
+async def test_without_descriptors_nothing_is_started_and_nothing_is_taken_for_ended():
+    """In a process of its own, which is given back its descriptors one by one."""
+    code = f"""
+import asyncio, os, resource, sys
+sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
+from bluegreen import processes
+async def main():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
+    assert (await processes.run(["true"], timeout=5)).ok
+    held, results = [], []
+    try:
+        while True:
+            held.append(os.open("/dev/null", os.O_RDONLY))
+    except OSError:
+        pass
+    try:
+        processes.start_time(os.getpid())
+    except OSError:
+        results.append("not known")
+    while not results[-1:] == [True]:
+        done = await processes.run(["true"], timeout=5)
+        assert done.ok or done.reason == "true cannot be started: Too many open files", done
+        results.append(done.ok)
+        os.close(held.pop())
+    assert results[:2] == ["not known", False]
 asyncio.run(main())
 """
     done = await _run([sys.executable, "-W", "error", "-c", code])

@@ -9,7 +9,8 @@ from typing import Any
 
 import aiohttp
 
-from bluegreen.checks.common import EXCERPT_MAX, Sight, filled, whole_body
+from bluegreen.checks.common import Sight, excerpt, filled, whole_body
+from bluegreen.config import values
 from bluegreen.config.schema import Check, Prometheus
 from bluegreen.ports import Scene
 
@@ -23,7 +24,7 @@ class PrometheusCheck:
         if config.prometheus is None:
             raise AssertionError("the configuration has the kind")
         self._query: Prometheus = config.prometheus
-        self._timeout = config.timeout
+        self._timeout, self._headers = config.timeout, config.headers
         self._session: aiohttp.ClientSession | None = None
 
     async def once(self, scene: Scene) -> Sight:
@@ -31,6 +32,7 @@ class PrometheusCheck:
         names = scene.names()
         url = filled(self._query.url, names).rstrip("/") + "/api/v1/query"
         query = filled(self._query.query, names)
+        headers, secrets = values.filled(self._headers, names)
         detail = {"url": url, "query": query}
         if self._session is None:
             # a connection a request: a kept one may be gone when the next look needs it
@@ -38,18 +40,18 @@ class PrometheusCheck:
         try:
             async with (
                 asyncio.timeout(self._timeout),
-                self._session.get(url, params={"query": query}, allow_redirects=False) as answer,
+                self._session.get(url, params={"query": query}, headers=headers, allow_redirects=False) as answer,
             ):
                 detail["status"] = str(answer.status)
                 raw = await whole_body(answer, ANSWER_BYTES_MAX)
-            values = _values(json.loads(raw))
+            found = _values(json.loads(raw))
         except TimeoutError:
             return Sight(False, f"{url} did not answer within {self._timeout:g} s", detail)
         except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
-            what = f"{type(error).__name__}: {str(error)[:EXCERPT_MAX]}".removeprefix("ValueError: ")
+            what = f"{type(error).__name__}: {excerpt(str(error), secrets)}".removeprefix("ValueError: ")
             status = f" (status {detail['status']})" if "status" in detail else ""
             return Sight(False, f"{url}: no usable answer{status}: {what}", detail)
-        return self._judged(values, detail)
+        return self._judged(found, detail)
 
     async def close(self) -> None:
         """See common.Look."""

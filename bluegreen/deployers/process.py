@@ -12,10 +12,13 @@ import contextlib
 import json
 import os
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
+
+import structlog
 
 from bluegreen import processes
 from bluegreen.config.placeholders import fill
@@ -32,6 +35,8 @@ STEADY_SECONDS = 10.0
 """A process that ran as long as this after its pause is taken for sound: the pause is short again."""
 LOG_BYTES_MAX = 4 * 1024 * 1024
 LOG_SHOWN = 4000
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,8 @@ class ProcessDeployer:
 
     def __init__(self, config: ProcessDeploy, service: str, state_directory: Path) -> None:
         self._config, self._service, self._directory = config, service, state_directory
-        self._lock = asyncio.Lock()
-        self._patience: dict[Path, _Patience] = {}
+        self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)  # one an environment
+        self._patience: defaultdict[Path, _Patience] = defaultdict(_Patience)
 
     async def deploy(self, scene: Scene) -> DeployOutcome:
         """See ports.Deployer. The environment's old process ends; the new one must live for `ready` seconds."""
@@ -92,24 +97,11 @@ class ProcessDeployer:
         except (SecretMissing, KeyError) as error:
             return DeployOutcome(False, f"the process cannot be made: {missing(error)}")
         record = self._directory / f"process.{self._service}.{scene.environment}.json"
-        async with self._lock:  # all through: nobody else starts anything here meanwhile
-            await self._end_old(record)
-            _bound(_log_of(record))
-            begin = _size(_log_of(record))
-            running = _start(record, wanted, kept=False)
-            if isinstance(running, str):
-                return DeployOutcome(False, running)
-            try:
-                lived = await self._lived(running)
-            except asyncio.CancelledError:
-                await processes.surely(self._end(running))
-                raise
-            detail = {"pid": str(running.pid), "log": str(_log_of(record))}
-            if not lived:
-                what = f"the process ended within {self._config.ready:g} s of its start"
-                return DeployOutcome(False, what, redacted(_tail(_log_of(record), begin), secrets), detail)
-            _write(record, replace(running, kept=True))
-        return DeployOutcome(True, f"process {running.pid} runs", detail=detail)
+        try:
+            async with self._locks[record]:  # all through: nobody else starts anything there meanwhile
+                return await self._deployed(record, wanted, secrets)
+        except OSError as error:
+            return DeployOutcome(False, _unrecorded(record, error))
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:
         """See ports.Deployer."""
@@ -118,13 +110,17 @@ class ProcessDeployer:
     async def keep(self, may_touch: Callable[[str], bool]) -> None:
         """See ports.Deployer. Starts again what ended, until cancelled."""
         while True:
-            processes.reap()
-            for record in sorted(self._directory.glob(f"process.{self._service}.*.json")):
-                _bound(_log_of(record))
-                # where a deployment is at work, the next look is soon
-                if not self._lock.locked() and may_touch(_environment_of(record)):
-                    async with self._lock:
-                        await self._look_after(record)
+            records: list[Path] = []
+            with contextlib.suppress(OSError):  # no descriptors left: the next look is soon
+                processes.reap()
+                records = sorted(self._directory.glob(f"process.{self._service}.*.json"))
+            for record in records:
+                with contextlib.suppress(OSError):  # a full disk, no descriptors left: as above
+                    # where a deployment is at work, too
+                    if not self._locks[record].locked() and may_touch(_environment_of(record)):
+                        async with self._locks[record]:
+                            await self._look_after(record, may_touch)
+                    _bound(_log_of(record))
             await asyncio.sleep(LOOK_EVERY)
 
     async def close(self) -> None:
@@ -142,8 +138,29 @@ class ProcessDeployer:
             names,
         )
 
-    async def _look_after(self, record: Path) -> None:
-        running, patience = _read(record), self._patience.setdefault(record, _Patience())
+    async def _deployed(self, record: Path, wanted: _Wanted, secrets: list[str]) -> DeployOutcome:
+        """The part of a deployment that touches processes. Raises OSError where it cannot be put on record."""
+        if left := await self._end_old(record):
+            return DeployOutcome(False, f"the old process could not be ended: {processes.still_there(left)}")
+        _bound(_log_of(record))
+        begin = _size(_log_of(record))
+        running = _start(record, wanted, kept=False)
+        if isinstance(running, str):
+            return DeployOutcome(False, running)
+        try:
+            lived = await self._lived(running)
+        except asyncio.CancelledError:
+            await processes.surely(self._end(running))
+            raise
+        detail = {"pid": str(running.pid), "log": str(_log_of(record))}
+        if not lived:
+            what = f"the process ended within {self._config.ready:g} s of its start"
+            return DeployOutcome(False, what, redacted(_tail(_log_of(record), begin), secrets), detail)
+        _write(record, replace(running, kept=True))
+        return DeployOutcome(True, f"process {running.pid} runs", detail=detail)
+
+    async def _look_after(self, record: Path, may_touch: Callable[[str], bool]) -> None:
+        running, patience = _read(record), self._patience[record]
         now = asyncio.get_running_loop().time()
         if running is None or not running.kept:
             return
@@ -152,11 +169,15 @@ class ProcessDeployer:
                 patience.pause = 0.0
         elif now >= patience.due:
             patience.started(now)
-            await processes.end(running.mark)  # what is left of its tree may hold its port
-            why = _start(record, running.wanted, kept=True)
+            try:
+                await processes.end(running.mark)  # what is left of its tree may hold its port
+                if _read(record) != running or not may_touch(_environment_of(record)):
+                    return  # another deployer's by now, or halted meanwhile
+                why = _start(record, running.wanted, kept=True)
+            except OSError as error:
+                why = _unrecorded(record, error)
             if isinstance(why, str):
-                with _log_of(record).open("a", encoding="utf-8") as log:
-                    log.write(f"bluegreen: {why}; tried again in {patience.pause:g} s\n")
+                _say(record, f"{why}; tried again in {patience.pause:g} s")
 
     async def _lived(self, running: _Running) -> bool:
         loop = asyncio.get_running_loop()
@@ -165,33 +186,37 @@ class ProcessDeployer:
             await asyncio.sleep(min(0.05, left))
         return running.alive
 
-    async def _end_old(self, record: Path) -> None:
-        """The environment's old process ends, and is no longer kept."""
-        if (old := _read(record)) is not None:
-            _write(record, replace(old, kept=False))
-            await self._end(old)
+    async def _end_old(self, record: Path) -> set[int]:
+        """The environment's old process ends, and is no longer kept. Gives what could not be ended."""
         self._patience.pop(record, None)
+        if (old := _read(record)) is None:
+            return set()
+        _write(record, replace(old, kept=False))
+        return await self._end(old)
 
-    async def _end(self, running: _Running) -> None:
+    async def _end(self, running: _Running) -> set[int]:
         """SIGTERM to the process itself and time to finish its requests; then whatever is left of its tree."""
         loop = asyncio.get_running_loop()
         session = running.pid if running.alive else None  # a dead one's pid may be another's
         if running.alive:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(running.pid, signal.SIGTERM)
             deadline = loop.time() + self._config.stop_timeout
             while running.alive and loop.time() < deadline:  # noqa: ASYNC110 - no event of ours tells
                 await asyncio.sleep(0.02)
-        await processes.end(running.mark, session)
+        return await processes.end(running.mark, session)
 
 
 def _start(record: Path, wanted: _Wanted, *, kept: bool) -> _Running | str:
-    """Start, and write down what was started. Gives the reason where it cannot be."""
-    mark, log, variables = uuid4().hex, _log_of(record), dict[str, str]()
+    """Start, and write down what was started. Gives the reason where it cannot be started.
+
+    Raises OSError where it cannot be put on record: nothing runs then, or what runs is found by the mark on record.
+    """
+    mark, own, variables = uuid4().hex, _log_of(record), dict[str, str]()
     _write(record, _Running(0, 0, mark, wanted, kept))  # should we end between start and record, it is found by this
     try:
         variables = {**wanted.facts, **filled(wanted.variables, wanted.names)[0]}
-        with log.open("ab") as stream:
+        with own.open("ab") as stream:
             pid = processes.detach(
                 wanted.argv, mark=mark, output=stream, variables=variables, directory=wanted.directory
             )
@@ -220,6 +245,17 @@ def _read(record: Path) -> _Running | None:
     return None
 
 
+def _unrecorded(record: Path, error: OSError) -> str:
+    return f"it cannot be started and kept on record in {record.parent}: {error.strerror}; mend that and try again"
+
+
+def _say(record: Path, what: str) -> None:
+    """To the daemon's log and to the process's own, where that one can be written."""
+    log.warning("process not started again", environment=_environment_of(record), reason=what)
+    with contextlib.suppress(OSError), _log_of(record).open("a", encoding="utf-8") as own:
+        own.write(f"bluegreen: {what}\n")
+
+
 def _log_of(record: Path) -> Path:
     return record.with_suffix(".log")
 
@@ -231,17 +267,17 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _bound(log: Path) -> None:
+def _bound(file: Path) -> None:
     """Keep the end of a log that grew too long beside it. The process holds it open for appending: it goes on."""
-    if _size(log) > LOG_BYTES_MAX:
-        log.with_suffix(".log.1").write_text(_tail(log, 0, LOG_BYTES_MAX), encoding="utf-8")
-        os.truncate(log, 0)
+    if _size(file) > LOG_BYTES_MAX:
+        file.with_suffix(".log.1").write_text(_tail(file, 0, LOG_BYTES_MAX), encoding="utf-8")
+        os.truncate(file, 0)
 
 
-def _tail(log: Path, begin: int, most: int = LOG_SHOWN) -> str:
+def _tail(path: Path, begin: int, most: int = LOG_SHOWN) -> str:
     """The last `most` bytes of what was logged since `begin`."""
-    with contextlib.suppress(OSError), log.open("rb") as file:
-        file.seek(max(begin, _size(log) - most))
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        file.seek(max(begin, _size(path) - most))
         return file.read(most).decode("utf-8", "replace")
     return ""
 

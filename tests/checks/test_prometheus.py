@@ -41,6 +41,21 @@ async def test_the_query_is_sent_with_its_placeholders_filled_in():
     assert asked == [("/api/v1/query", 'sum(rate(errors{side="green",version="1.2.3"}[1m])) / 2')]
 
 
+async def test_headers_are_sent_and_their_secrets_are_told_to_nobody(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THE_TOKEN", "s3cret")
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        error = f"{request.headers['Authorization']} has no access to {request.headers['X-Scope-OrgID']}"
+        return web.json_response({"status": "error", "errorType": "forbidden", "error": error}, status=403)
+
+    async with serving(handler) as url:
+        headers = {"Authorization": "Bearer ${env:THE_TOKEN}", "X-Scope-OrgID": "{environment}"}
+        finding = await look(scene(url), prometheus={"url": "{url}", "query": "up", "min": 1}, headers=headers)
+    assert not finding.ok
+    assert finding.summary.endswith("(status 403): forbidden: Bearer *** has no access to green")
+    assert "s3cret" not in repr(finding)
+
+
 @pytest.mark.parametrize(
     ("values", "limits", "ok"),
     [

@@ -10,10 +10,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bluegreen import processes
 from bluegreen.model import Finding
 from bluegreen.ports import Scene
 from tests.deployers.kept import NOTE, Open, kept, pid_of, scene
-from tests.programs import alive, carrying, pids_in, python, sh, until
+from tests.programs import alive, carrying, kill, needs_root, pids_in, python, sh, unprivileged, until
 
 
 def _free_port() -> int:
@@ -142,6 +143,59 @@ async def test_a_process_that_does_not_want_to_end_is_ended(make: Open):
     first = pid_of(await deployer.deploy(scene("1")))
     pid_of(await deployer.deploy(scene("2")))
     assert not alive(first)
+
+
+@needs_root
+async def test_an_old_process_that_cannot_be_ended_is_told_and_nothing_is_started_beside_it(
+    make: Open, tmp_path: Path, mark: str
+):
+    code = f"""
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from bluegreen import processes
+from bluegreen.config.schema import ProcessDeploy
+from bluegreen.deployers.process import ProcessDeployer
+from bluegreen.ports import Scene
+processes.GRACE_SECONDS = 0.2
+run = ["setpriv", "--reuid", "0", "sleep", "77"]
+config = ProcessDeploy(kind="process", run=run, ready="500ms", stop_timeout="200ms")
+async def main():
+    deployer = ProcessDeployer(config, "web", Path(sys.argv[1]))
+    for version in "12":
+        done = await deployer.deploy(Scene("web", "green", version, None))
+        print(done.ok, done.summary)
+asyncio.run(main())
+"""
+    directory = tmp_path / "state"
+    directory.mkdir()
+    directory.chmod(0o777)
+    name, _, value = mark.partition("=")
+    done = await processes.run(unprivileged(code, str(directory)), timeout=20, variables={name: value})
+    assert done.ok, done
+    (left,) = carrying(mark)
+    kill(left)
+    assert done.output == (
+        f"True process {left} runs\n"
+        f"False the old process could not be ended: still running, to be ended by hand: {left}\n"
+    )
+
+
+@pytest.mark.parametrize("since", [0, 1])
+async def test_a_full_disk_is_a_failed_deployment_and_what_ran_is_found_again(since: int, make: Open, tmp_path: Path):
+    deployer = make("sleep", "60")
+    pids = [pid_of(await deployer.deploy(scene(str(version)))) for version in range(since)]
+    full = tmp_path / "process.web.green.new"
+    full.symlink_to("/dev/full")
+    done = await deployer.deploy(scene("2"))
+    assert not done.ok
+    assert done.summary == (
+        f"it cannot be started and kept on record in {tmp_path}: No space left on device; mend that and try again"
+    )
+    assert [alive(pid) for pid in pids] == [True] * since  # nothing was done that could not be put on record
+    full.unlink()
+    pids.append(pid_of(await deployer.deploy(scene("2"))))
+    assert [alive(pid) for pid in pids] == [False] * since + [True]
 
 
 async def test_environments_and_services_do_not_touch_each_other(make: Open):

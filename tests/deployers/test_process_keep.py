@@ -34,6 +34,63 @@ async def test_a_killed_process_is_started_again(make: Open, tmp_path: Path):
     assert alive(third)
 
 
+async def test_a_live_process_is_started_again_while_the_other_side_is_being_deployed(make: Open, tmp_path: Path):
+    live = make(*sh(NOTE + "exec sleep 60", str(tmp_path / "starts")), ready="100ms")
+    pid = pid_of(await live.deploy(scene(environment="blue")))
+    deployer = make("sleep", "60", ready="60s")
+    async with kept(deployer), asyncio.TaskGroup() as group:
+        deploying = group.create_task(deployer.deploy(scene("2")))
+        await until(lambda: (tmp_path / "process.web.green.json").exists() and record_in(tmp_path)["pid"])
+        os.kill(pid, signal.SIGKILL)
+        await until(lambda: len(pids_in(tmp_path / "starts")) == 2)
+        assert not deploying.done()
+        deploying.cancel()
+
+
+async def test_a_full_disk_does_not_end_the_keeper(make: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(under_test, "LOG_BYTES_MAX", 1000)
+    starts = tmp_path / "starts"
+    deployer = make(*sh(NOTE + "exec sleep 60", str(starts)))
+    done = await deployer.deploy(scene())
+    log, full = Path(done.detail["log"]), [tmp_path / "process.web.green.new", tmp_path / "process.web.green.log.1"]
+    for file in full:
+        file.symlink_to("/dev/full")
+    log.write_text("x" * 2000)
+    os.kill(pid_of(done), signal.SIGKILL)
+    async with kept(deployer):
+        await until(lambda: "No space left on device; mend that and try again; tried again in" in log.read_text())
+        assert len(pids_in(starts)) == 1  # what cannot be put on record could not be found again
+        full[0].unlink()
+        await until(lambda: len(pids_in(starts)) == 2)
+        assert log.stat().st_size > 2000
+        full[1].unlink()
+        await until(lambda: log.stat().st_size == 0)
+    assert alive(pids_in(starts)[1])
+
+
+async def test_what_was_halted_while_the_keeper_tidied_up_is_not_started_again(make: Open, tmp_path: Path):
+    """The main process is gone and its deaf child holds the keeper up: the halt comes in between."""
+    starts, child = tmp_path / "starts", tmp_path / "child"
+    line = NOTE + "(trap '' TERM; sh -c 'echo $PPID' > \"$2\"; while true; do sleep 0.02; done) & wait"
+    deployer = make(*sh(line, str(starts), str(child)))
+    pid = pid_of(await deployer.deploy(scene()))
+    await until(lambda: pids_in(child))
+    asked = []
+
+    def may_touch(environment: str) -> bool:
+        asked.append(environment)
+        return len(asked) == 1
+
+    os.kill(pid, signal.SIGKILL)
+    await until(lambda: not alive(pid))
+    async with asyncio.TaskGroup() as group:
+        keeping = group.create_task(deployer.keep(may_touch))
+        await until(lambda: len(asked) >= 3)
+        keeping.cancel()
+    assert not alive(*pids_in(child))
+    assert pids_in(starts) == [pid]
+
+
 async def test_the_pause_before_each_start_grows(make: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(under_test, "PAUSE_MAX", 0.4)
     times = tmp_path / "times"
