@@ -36,6 +36,7 @@ def service_notes(draft: Draft) -> Iterator[Note]:
         yield from _expectations(place, check)
         yield from _addresses(draft, place, check)
         yield from _alarm_region(draft, place, check)
+        yield from _idle_keys(draft, place, check)
 
 
 def daemon_notes(daemon: Daemon) -> Iterator[Note]:
@@ -146,6 +147,28 @@ def _expectations(place: Place, check: Check) -> Iterator[Note]:
         except JMESPathError:
             what = "not a JMESPath expression; wanted one such as status or items[0].id"
             yield Note((*place, "expect", "json", expression), what)
+
+
+_OWN_KEYS = {
+    "http": {"expect", "method", "headers"},
+    "tcp": set[str](),
+    "command": {"directory", "variables"},
+    "targets": set[str](),
+    "cloudwatch_alarm": {"region", "endpoint_url", "role", "profile"},
+    "prometheus": {"headers"},
+}
+_EVERY_CHECK = {"name", "attempts", "every", "timeout"}
+
+
+def _idle_keys(draft: Draft, place: tuple[str, int], check: Check) -> Iterator[Note]:
+    """A key that means nothing to the check's kind would be a promise that nobody keeps."""
+    section, index = place
+    written = draft.content[section][index]
+    known = {check.kind, *_OWN_KEYS[check.kind], *_EVERY_CHECK}
+    for key in written:
+        if key in Check.model_fields and key not in known:
+            what = f"means nothing to a {check.kind} check; wanted one of {', '.join(sorted(known - {check.kind}))}"
+            yield Note((*place, key), what)
 
 
 def _alarm_region(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
