@@ -13,13 +13,12 @@ from aiohttp import web
 
 from bluegreen.control import documents, identity, openapi
 from bluegreen.control.metrics import Metrics
-from bluegreen.control.problems import as_problems
+from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE, Hub
 from bluegreen.core.requests import Ask
 from bluegreen.errors import BadRequest
 from bluegreen.fleet import Fleet
 
-BODY_BYTES_MAX = 256 * 1024
 VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt")
 
 
@@ -123,8 +122,8 @@ async def events(request: web.Request) -> web.StreamResponse:
     if name is not None:
         door.fleet.engine(name)
     if "text/event-stream" in request.headers.get("Accept", ""):
-        last = request.headers.get("Last-Event-ID", "")
-        after = int(last) if last.isdigit() else _number(request, "after", 0)
+        last = _whole(request.headers.get("Last-Event-ID", ""))
+        after = _number(request, "after", 0) if last is None else last
         return await door.hub.serve(request, door.fleet, name, after)
     after = _number(request, "after", 0)
     found = await door.fleet.store.read(name, after, min(_number(request, "limit", PAGE), PAGE))
@@ -156,7 +155,8 @@ async def schema(_: web.Request) -> web.Response:
     return _json(openapi.document())
 
 
-_PAGE = {"index.html": "text/html", "app.js": "text/javascript", "style.css": "text/css"}
+_SCRIPTS = ("app.js", "dialog.js", "door.js", "view.js")
+_PAGE = {"index.html": "text/html", "style.css": "text/css", **dict.fromkeys(_SCRIPTS, "text/javascript")}
 
 
 async def page(request: web.Request) -> web.Response:
@@ -202,6 +202,8 @@ async def failback(request: web.Request) -> web.Response:
         raise BadRequest(
             "a failback needs the plan that you have seen, and a reason", missing, f"GET {request.path} shows the plan"
         )
+    if body.get("confirm", name) != name:
+        raise BadRequest("this is not the service's name", {"confirm": f"wanted {name}"})
     started = await fleet.failback(name, body["plan"], _ask(request, body))
     return _accepted(request, started.id)
 
@@ -225,8 +227,9 @@ async def _body(request: web.Request, fields: Mapping[str, type]) -> dict[str, A
     """The JSON body, every field of the type it must have. All faults at once."""
     raw = await request.read()
     try:
-        body = json.loads(raw) if raw.strip() else {}
-    except ValueError as error:
+        body = json.loads(raw, parse_constant=_no_json) if raw.strip() else {}
+        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is JSON, but no text that can be kept
+    except (ValueError, RecursionError) as error:
         raise BadRequest("the body is not JSON", {"body": str(error)}) from None
     if not isinstance(body, dict):
         raise BadRequest("the body is not a JSON object", {"body": "wanted {...}"})
@@ -242,10 +245,14 @@ async def _body(request: web.Request, fields: Mapping[str, type]) -> dict[str, A
     return body
 
 
+def _no_json(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _ask(request: web.Request, body: Mapping[str, Any]) -> Ask:
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not 1 <= len(key) <= 255:
-        raise BadRequest("this Idempotency-Key is not usable", {"Idempotency-Key": "wanted 1 to 255 characters"})
+    if key is not None and not (1 <= len(key) <= 255 and key.isascii()):
+        raise BadRequest("this Idempotency-Key is not usable", {"Idempotency-Key": "wanted 1 to 255 ASCII characters"})
     facts = json.dumps([request.method, request.path, body], sort_keys=True)
     digest = hashlib.sha256(facts.encode()).hexdigest() if key else None
     return Ask(request[identity.ACTOR], str(body.get("reason", ""))[:2000], key, digest)
@@ -273,10 +280,15 @@ def _accepted(request: web.Request, id_: str) -> web.Response:
 
 
 def _number(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isdigit():
-        raise BadRequest(f"{name} is not a number", {name: "wanted a whole number from 0"})
-    return int(text)
+    found = _whole(request.query.get(name, str(default)))
+    if found is None:
+        raise BadRequest(f"{name} is not a number", {name: "wanted a whole number from 0, of 15 digits at most"})
+    return found
+
+
+def _whole(text: str) -> int | None:
+    """A whole number that the journal can count to; None for everything else."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
 def _json(document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -62,7 +62,8 @@ def _bearer(request: web.Request, tokens: Callable[[], Mapping[str, str]]) -> Ac
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given:
         return None
-    names = [name for name, secret in tokens().items() if hmac.compare_digest(secret.encode(), given.strip().encode())]
+    sent = given.strip().encode(errors="surrogateescape")  # as it came: a header may hold any bytes
+    names = [name for name, secret in tokens().items() if hmac.compare_digest(secret.encode(), sent)]
     if not names:
         raise Unauthenticated("this token is not known", "see `control.tokens` of the daemon's configuration")
     return Actor(f"token:{names[0]}")

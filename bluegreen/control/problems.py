@@ -13,6 +13,8 @@ from bluegreen.errors import BadRequest, BlueGreenError, ConfigError, NotFound
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+BODY_BYTES_MAX = 256 * 1024
+
 log = structlog.get_logger(__name__)
 
 
@@ -48,8 +50,8 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
         refusal.set_status(405)
         refusal.headers["Allow"] = error.headers["Allow"]
         return refusal
-    except web.HTTPRequestEntityTooLarge as error:
-        refusal = problem(BadRequest("the body is too large", advice=f"at most {error.text}"))
+    except web.HTTPRequestEntityTooLarge:
+        refusal = problem(BadRequest("the body is too large", advice=f"at most {BODY_BYTES_MAX} bytes"))
         refusal.set_status(413)
         return refusal
     except web.HTTPException:

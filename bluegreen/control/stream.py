@@ -14,12 +14,17 @@ from bluegreen.fleet import Fleet
 
 QUEUE_MAX = 1000
 PAGE = 500
+SEND_SECONDS = 5.0
+"""A reader that takes nothing for so long is cut off."""
+PING_SECONDS = 15.0
+"""How often an idle stream is written to: that shows whether anybody is still there."""
 
 
 class Hub:
     """Hands each new entry to every open stream."""
 
-    def __init__(self) -> None:
+    def __init__(self, send_seconds: float = SEND_SECONDS, ping_seconds: float = PING_SECONDS) -> None:
+        self._send_seconds, self._ping_seconds = send_seconds, ping_seconds
         self._queues: set[asyncio.Queue[Entry | None]] = set()
         self._closing = False
 
@@ -49,11 +54,13 @@ class Hub:
             queue.put_nowait(None)
         self._queues.add(queue)
         try:
-            async with sse_response(request) as response:
+            async with sse_response(
+                request, send_timeout=self._send_seconds, ping_interval=self._ping_seconds
+            ) as response:
                 await self._feed(response, queue, fleet, service, after)
                 return response
-        except ConnectionResetError:
-            return web.Response()  # a closed tab is no error
+        except (ConnectionResetError, TimeoutError):
+            return web.Response()  # a closed tab is no error, and a stalled one has been cut off
         finally:
             self._queues.discard(queue)
 
@@ -66,7 +73,11 @@ class Hub:
                 await _send(response, entry)
             after = page[-1].seq
         while response.is_connected():
-            entry_or_end = await queue.get()
+            try:
+                async with asyncio.timeout(self._ping_seconds):
+                    entry_or_end = await queue.get()
+            except TimeoutError:
+                continue  # a ping has been tried meanwhile: it tells whether the reader is still there
             if entry_or_end is None:
                 return
             if entry_or_end.seq > after and service in (None, entry_or_end.record.service):

@@ -17,6 +17,13 @@ from bluegreen.control.app import Door, build_app
 from bluegreen.daemon import Parts
 
 TOKEN = "a-very-secret-token"
+ABOUT = {
+    "version": "0",
+    "pid": 1,
+    "started_at": "2026-11-23T09:00:00.000Z",
+    "user": "uid:0(root)",
+    "config": "bluegreen.yaml",
+}
 SERVICE = """
 service: web
 environments: {blue: {url: "http://127.0.0.1:1"}, green: {url: "http://127.0.0.1:2"}}
@@ -72,14 +79,17 @@ class Endpoint:
 
 
 @pytest.fixture
-async def endpoint(tmp_path: Path) -> AsyncIterator[Endpoint]:
+async def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Endpoint]:
+    """`parametrize("endpoint", ["approve"], indirect=True)` makes the shift wait for that."""
     (tmp_path / "services").mkdir()
-    (tmp_path / "services" / "web.yaml").write_text(SERVICE)
+    (tmp_path / "services" / "web.yaml").write_text(
+        SERVICE.replace("200ms}", f"{getattr(request, 'param', '200ms')}}}", 1)
+    )
     config = tmp_path / "bluegreen.yaml"
     config.write_text("state: {directory: state}\ncontrol: {socket: c.sock}\nobserve: {every: 200ms}\n")
     parts = Parts(load(config))
     await parts.open("test")
-    door = Door(parts.fleet, parts.hub, parts.metrics, {"version": "test"}, lambda: {"ci": TOKEN})
+    door = Door(parts.fleet, parts.hub, parts.metrics, ABOUT, lambda: {"ci": TOKEN})
     runner = web.AppRunner(build_app(door), access_log=None, shutdown_timeout=30)
     await runner.setup()
     socket = str(tmp_path / "c.sock")
