@@ -12,7 +12,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from bluegreen.errors import BlueGreenError, ConfigError, ExitCode
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry, set_up
 from bluegreen.model import Condition
+from bluegreen.ports import Store, Workshop
 from bluegreen.processes import become_subreaper
 from bluegreen.store.lock import end_holder
 from bluegreen.store.sqlite import SqliteStore
@@ -47,8 +48,16 @@ log = structlog.get_logger(__name__)
 SHUTDOWN_SECONDS = 2.0
 """How long the doors wait for requests that are being answered."""
 
+Fit = Callable[[Store, Workshop], tuple[Store, Workshop]]
+"""What may be put around the journal and the ports before the engines get them: the tests' failpoints."""
 
-def serve(config_path: Path) -> int:
+
+def as_built(store: Store, workshop: Workshop) -> tuple[Store, Workshop]:
+    """Nothing is put around them."""
+    return store, workshop
+
+
+def serve(config_path: Path, fit: Fit = as_built) -> int:
     """Run the daemon in the foreground until SIGTERM; gives the exit code."""
     try:
         config = load(config_path)
@@ -57,7 +66,7 @@ def serve(config_path: Path) -> int:
         return error.exit_code
     listener = set_up(config.daemon.log.format, config.daemon.log.level)
     try:
-        asyncio.run(Daemon(config).run())
+        asyncio.run(Daemon(config, fit).run())
     except BaseExceptionGroup as group:
         first = _first(group)
         log.error("ended: nothing moves until the next start", error=str(first), kind=type(first).__name__)
@@ -78,22 +87,23 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 class Parts:
     """Everything that lives as long as the process: the journal, the engines, and what they publish to."""
 
-    def __init__(self, config: schema.Config) -> None:
+    def __init__(self, config: schema.Config, fit: Fit = as_built) -> None:
         self.config = config
         self.metrics, self.hub, self.clock = Metrics(), Hub(), SystemClock()
         directory = Path(config.daemon.state.directory)
         self.store = SqliteStore(directory, self.metrics.append_seconds.observe)
         self.aws = Sessions()
-        self.bench = Bench(directory, self.aws, self.metrics.called)
+        self._fitted = fit(self.store, Bench(directory, self.aws, self.metrics.called))
         self.fleet = Fleet([self.engine(service) for service in config.services.values()], self.store, self.clock)
 
     def engine(self, service: schema.Service) -> ServiceEngine:
         """An engine for a service; not started."""
+        store, bench = self._fitted
         return ServiceEngine(
             setup_of(service),
-            self.store,
+            store,
             self.clock,
-            self.bench,
+            bench,
             self.publish,
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
@@ -130,8 +140,8 @@ class Parts:
 class Daemon:
     """One process on the ops host."""
 
-    def __init__(self, config: schema.Config) -> None:
-        self._parts = Parts(config)
+    def __init__(self, config: schema.Config, fit: Fit = as_built) -> None:
+        self._parts = Parts(config, fit)
         self._config = config
         self._tokens: Mapping[str, str] = {}
         self._stop = asyncio.Event()
