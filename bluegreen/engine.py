@@ -13,7 +13,6 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from bluegreen.core import admit as ad
@@ -25,7 +24,8 @@ from bluegreen.core.phases import apply
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
-from bluegreen.model import DAEMON, Cause, Condition, Weights
+from bluegreen.life import Sign, beating
+from bluegreen.model import DAEMON, Cause, Condition, Phase, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
@@ -50,7 +50,7 @@ class ServiceEngine:
         self.setup = setup
         self.state = ServiceState(setup.service)
         self.seen: dict[str, Seen] = {}
-        self.alive_at: datetime | None = None
+        self.sign: Sign | None = None
         self._store, self._clock, self._workshop, self._publish = store, clock, workshop, publish
         self.new_id, self._observe_every = new_id, observe_every
         self._ports = workshop.open(setup)
@@ -202,13 +202,17 @@ class ServiceEngine:
                     return st.AwaitOperator(), None
                 await self._record([ev.StepStarted("set_weights", point, expected, target, split)])
                 return step, target
-            case st.Deploy() | st.Preflight() | st.ProveWarm() | st.WaitHealthy() | st.Smoke():
-                await self._record([ev.StepStarted(self._switch().phase.value)])
+            case st.Smoke():  # in its own phase, or before a share that another process left to us
+                await self._record([ev.StepStarted(Phase.SMOKE)])
+            case st.ProveWarm():
+                await self._record([ev.StepStarted(Phase.PREFLIGHT)])
+            case st.Deploy() | st.Preflight() | st.WaitHealthy():
+                await self._record([ev.StepStarted(self._switch().phase)])
         return step, None
 
     async def _act(self, step: st.Deploy | st.SetWeights, target: Weights | None) -> None:
         """An effect: its outcome goes on record, whatever is asked for meanwhile."""
-        switch, state, ports = self._switch(), self.state, self.ports()
+        switch, state, ports = self._switch(), self.state, beating(self.ports(), self._beat)
         if isinstance(step, st.Deploy):
             outcome = await self._effective(deploy.run(switch, ports))
             async with self._lock:
@@ -249,7 +253,7 @@ class ServiceEngine:
                 self._balancers.release()
 
     def _hand(self, step: st.Step) -> Coroutine[Any, Any, ev.Event]:
-        switch, ports = self._switch(), self.ports()
+        switch, ports = self._switch(), beating(self.ports(), self._beat)
         match step:
             case st.Preflight():
                 return preflight.run(switch, self.state, ports, self._store)
@@ -258,7 +262,7 @@ class ServiceEngine:
             case st.WaitHealthy():
                 return wait_healthy.run(switch, ports, self._clock)
             case st.Smoke():
-                return smoke.run(switch, ports)
+                return smoke.run(switch, self.state, ports)
             case st.Watch():
                 return watch.run(step, switch, ports, self._clock)
             case st.LookUp():
@@ -267,7 +271,7 @@ class ServiceEngine:
 
     async def _guarded(self, hand: Awaitable[ev.Event]) -> ev.Event:
         """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
-        self.alive_at = self._clock.now()
+        self._beat("begun")
         try:
             return await hand
         except Exception as error:
@@ -322,7 +326,6 @@ class ServiceEngine:
             self._wake.set()
             raise
         self.state = state
-        self.alive_at = self._clock.now()
         for entry in entries:
             self._note(entry.event)
             self._publish(entry)
@@ -334,6 +337,9 @@ class ServiceEngine:
         if isinstance(event, ev.WeightsSet) and event.point in self.seen:
             seen = self.seen[event.point]
             self.seen = {**self.seen, event.point: replace(seen, at=self._clock.now(), weights=event.weights, error="")}
+
+    def _beat(self, what: str) -> None:
+        self.sign = Sign(self._clock.now(), what)
 
     def _halted(self, cause: Cause, summary: str, advice: str = "", *, closes_step: bool = False) -> ev.Halted:
         return looks.halted(self._switch(), cause, summary=summary, advice=advice, closes_step=closes_step)

@@ -239,7 +239,7 @@ def test_no_weight_goes_to_an_environment_that_is_ill_at_that_moment(world: Worl
     async def main() -> None:
         async with world.engine() as driver:
             await driver.deploy()
-            await driver.until(lambda: driver.switch.smoke_passed)
+            await driver.until(lambda: driver.switch.proven)
             world.balancer.set_targets("green", ill)
             assert await driver.ended() is Condition.HALTED
             assert driver.switch.halt is not None

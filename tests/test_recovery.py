@@ -12,7 +12,7 @@ import pytest
 
 from bluegreen.balancers.memory import Fault
 from bluegreen.core import events as ev
-from bluegreen.core.phases import fold
+from bluegreen.core.phases import WORD_SECONDS, fold
 from bluegreen.model import WHOLE, Cause, Condition
 from tests.fakes import Driver, World
 from tests.virtual import run
@@ -104,7 +104,7 @@ def test_a_crash_at_any_write_is_looked_up(tmp_path: Path, write: int, after_eff
     async def crash() -> None:
         async with world.engine() as driver:
             await driver.deploy()
-            await driver.until(lambda: len(balancer.writes) >= write // 2 and driver.switch.smoke_passed)
+            await driver.until(lambda: len(balancer.writes) >= write // 2 and driver.switch.proven)
             balancer.faults.append(Fault("write", Crash(), after_effect))  # type: ignore[arg-type]
             await driver.ended()
 
@@ -171,5 +171,68 @@ def test_drift_while_the_process_was_gone_is_a_halt(tmp_path: Path) -> None:
             assert driver.switch.halt.cause is Cause.DRIFT
             await asyncio.sleep(1000)
             assert dict(await world.balancer.read()) == {"blue": 3, "green": 1}
+
+    run(main())
+
+
+def test_a_mixed_split_is_finished_forward_only_while_the_checks_are_good(tmp_path: Path) -> None:
+    """One switch point has the step, the other has not: after a restart the candidate is proven first."""
+    world = World(tmp_path, points=("eu", "us"))
+
+    async def crash() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.at(50)
+            world.balancers["us"].faults.append(Fault("write", Crash()))  # type: ignore[arg-type]
+            await driver.ended()
+
+    async def main() -> None:
+        try:
+            await crash()
+        except* Crash:
+            pass
+        mixed = [(await one.read()).share("green") for one in world.balancers.values()]
+        assert mixed == [50, 0] or mixed == [500, 50]
+        world.smoke.bad = True
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.HALTED
+            halt = driver.switch.halt
+            assert halt is not None
+            assert halt.cause is Cause.CHECK_FAILED
+            assert "at eu" in halt.summary
+            assert "at us" in halt.summary
+            assert [(await one.read()).share("green") for one in world.balancers.values()] == mixed
+            world.smoke.bad = False
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+
+
+def test_a_failback_whose_word_is_old_is_asked_about_again(tmp_path: Path) -> None:
+    world = World(tmp_path, points=("eu", "us"))
+
+    async def crash() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            assert await driver.ended() is Condition.COMPLETED
+            world.balancers["us"].faults.append(Fault("write", Crash()))  # type: ignore[arg-type]
+            await driver.failback()
+            await driver.ended()
+
+    async def main() -> None:
+        try:
+            await crash()
+        except* Crash:
+            pass
+        await asyncio.sleep(WORD_SECONDS + 1)
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.HALTED
+            assert driver.switch.halt is not None
+            assert driver.switch.halt.cause is Cause.INTERRUPTED
+            assert (await world.balancers["us"].read()).share("green") == WHOLE
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+            assert driver.engine.state.live == "blue"
 
     run(main())

@@ -260,7 +260,7 @@ def _ask(request: web.Request, body: Mapping[str, Any]) -> Ask:
 
 def _etag(document: Mapping[str, Any]) -> str:
     """The revision, and a digest of all that can change without an entry in the journal, but for times of reading."""
-    times = {"as_of", "read_at", "proven_at", "alive_at"}
+    times = {"as_of", "read_at", "proven_at", "alive_at", "alive"}
 
     def lasting(value: Any) -> Any:
         if isinstance(value, dict):

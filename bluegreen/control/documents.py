@@ -14,6 +14,7 @@ from bluegreen.core.halts import Option, options
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import DeploymentPlan, FailbackPlan
+from bluegreen.life import Sign
 from bluegreen.model import Condition, Finding, Phase, Warm, Weights, percent
 from bluegreen.observe import Seen
 
@@ -47,16 +48,15 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
             for drift in state.drift.values()
         ],
         "unknown": sorted(state.unsettled),
-        "switch": switch(state.switch, state, lawful, engine.alive_at) if state.switch else None,
+        "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
         "options": lawful,
     }
 
 
-def switch(
-    one: Switch, state: ServiceState, lawful: Sequence[Document] = (), alive_at: datetime | None = None
-) -> Document:
+def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), sign: Sign | None = None) -> Document:
     """One switch: see docs/api.md, SwitchDoc."""
     is_open = one.condition.is_open
+    alive = sign if sign is not None and one.condition is Condition.RUNNING else None
     return {
         "id": one.id,
         "kind": one.kind,
@@ -88,7 +88,8 @@ def switch(
             for done in one.operations
         ],
         "options": list(lawful) if is_open else [],
-        "alive_at": time(alive_at) if one.condition is Condition.RUNNING else None,
+        "alive_at": time(alive.at) if alive else None,
+        "alive": alive.what if alive else None,
     }
 
 

@@ -3,7 +3,8 @@
 The invariants of every answer:
 * halted: nothing but waiting for a person (law 2);
 * a write whose outcome is unknown is looked up before anything else is done (law 3);
-* no share of the candidate is ever lowered, and no step leads back (law 1).
+* no share of the candidate is ever lowered, and no step leads back (law 1);
+* no share is raised before the candidate has proven itself to this process, since the last halt or pause (law 5).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ def next_step(state: ServiceState, now: datetime) -> st.Step | None:
         return st.Conclude(_deploy_unknown(switch))
     if switch.condition is Condition.PAUSED:
         return st.Watch(None) if state.share(switch.candidate) > 0 else st.AwaitOperator()
+    if switch.word_aged:
+        return st.Conclude(_word_aged(switch))
     return _running(state, switch, now)
 
 
@@ -102,6 +105,8 @@ def _write(state: ServiceState, switch: Switch, share: int) -> st.Step | None:
         if max(point.split.share(switch.candidate), point.native.share(switch.candidate)) < share:
             if switch.lost >= LOST_MAX:
                 return st.Conclude(_answers_lost(switch))
+            if not switch.proven:
+                return st.ProveWarm() if switch.kind is Kind.FAILBACK else st.Smoke()
             return st.SetWeights(name, point.native, target_split(switch, name, point.split, share))
     return None
 
@@ -120,6 +125,16 @@ def _deploy_unknown(switch: Switch) -> ev.Halted:
         summary=f"the daemon ended while the deployment to {switch.candidate} ran: what became of it is not known",
         advice=f"look at {switch.candidate}, then `resume` to run the deployment again; it has no traffic",
         closes_step=True,
+    )
+
+
+def _word_aged(switch: Switch) -> ev.Halted:
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.INTERRUPTED,
+        summary=f"the daemon was away; the word for this failback is of {switch.word_at:%Y-%m-%d %H:%M:%S} UTC",
+        advice=f"see who has the traffic now; `resume` if {switch.candidate} shall still have all of it",
     )
 
 

@@ -33,6 +33,10 @@ from bluegreen.core.state import (
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import WHOLE, Condition, Kind, Phase, Release, Warm, Weights
 
+WORD_SECONDS = 900.0
+"""How old an operator's word to fail back may be, for another process to go on with it: people may have done something
+else meanwhile."""
+
 
 class IllegalTransition(BlueGreenError):
     """A bug, or a journal that no lawful run can have written: stop, leave the traffic alone."""
@@ -64,6 +68,8 @@ TRANSITIONS: Mapping[Phase, Moves] = MappingProxyType(
         Phase.SHIFT: _moves(
             Phase.SHIFT,
             {
+                ev.SmokePassed: Phase.SHIFT,
+                ev.WarmProven: Phase.SHIFT,
                 ev.Watched: Phase.SHIFT,
                 ev.ApprovalAwaited: Phase.SHIFT,
                 ev.Approved: Phase.SHIFT,
@@ -72,8 +78,19 @@ TRANSITIONS: Mapping[Phase, Moves] = MappingProxyType(
                 ev.Shifted: Phase.BAKE,
             },
         ),
-        Phase.BAKE: _moves(Phase.BAKE, {ev.Watched: Phase.BAKE, ev.Baked: Phase.KEEP_WARM}),
-        Phase.KEEP_WARM: _moves(Phase.KEEP_WARM, {ev.KeptWarm: Phase.ENDED}),
+        Phase.BAKE: _moves(
+            Phase.BAKE,
+            {
+                ev.SmokePassed: Phase.BAKE,
+                ev.WarmProven: Phase.BAKE,
+                ev.Watched: Phase.BAKE,
+                ev.Baked: Phase.KEEP_WARM,
+            },
+        ),
+        Phase.KEEP_WARM: _moves(
+            Phase.KEEP_WARM,
+            {ev.SmokePassed: Phase.KEEP_WARM, ev.WarmProven: Phase.KEEP_WARM, ev.KeptWarm: Phase.ENDED},
+        ),
         Phase.ENDED: MappingProxyType({}),
     }
 )
@@ -241,6 +258,7 @@ def _begin(state: ServiceState, record: ev.Record, event: ev.Requested) -> Servi
         reason=record.reason,
         changes=event.changes,
         started_at=record.at,
+        word_at=record.at,
         changed_at=record.at,
     )
     past = state.past if state.switch is None else (*state.past, state.switch)[-PAST_MAX:]
@@ -267,6 +285,8 @@ def _of_switch(state: ServiceState, record: ev.Record) -> ServiceState:
         moved = replace(moved, ended_at=record.at, ended_by=record.by, halt=None, open=None)
     if switch.condition is Condition.HALTED and condition is Condition.RUNNING:
         moved = replace(moved, halt=None, lost=0)
+    if switch.condition is not Condition.RUNNING and condition is Condition.RUNNING:
+        moved = replace(moved, proven=False)  # what was good before a person was awaited is asked again
     moved = _counted(_noted(moved, switch, record), record)
     return _effects(replace(state, switch=moved), before=switch, now=moved, record=record)
 
@@ -315,16 +335,19 @@ def _counted(switch: Switch, record: ev.Record) -> Switch:
         case ev.Halted(halt=id_, phase=phase, cause=cause, summary=summary, advice=advice, findings=found, output=out):
             halt = Halt(id_, record.at, record.by, phase, cause, summary, advice, found, out)
             return replace(switch, halt=halt, halts=switch.halts + 1, awaiting_approval=False)
+        case ev.Restarted():
+            aged = (record.at - switch.word_at).total_seconds() > WORD_SECONDS
+            return replace(switch, proven=False, word_aged=aged and switch.kind is Kind.FAILBACK)
         case ev.Paused():
             return replace(switch, paused_by=record.by)
         case ev.ApprovalAwaited():
             return replace(switch, awaiting_approval=True)
         case ev.Approved():
-            return replace(switch, awaiting_approval=False, approved=switch.index)
+            return replace(_worded(switch, record), approved=switch.index)
         case ev.Promoted():
-            return replace(switch, awaiting_approval=False, steps=(*switch.steps[: switch.index], WHOLE), paused_by="")
+            return replace(_worded(switch, record), steps=(*switch.steps[: switch.index], WHOLE))
         case ev.Resumed():
-            return replace(switch, awaiting_approval=False, paused_by="")
+            return _worded(switch, record)
         case ev.CheckAccepted(check=check):
             return replace(switch, accepted=switch.accepted | {check})
         case ev.Watched(seconds=seconds):
@@ -336,11 +359,16 @@ def _counted(switch: Switch, record: ev.Record) -> Switch:
         case ev.WeightsSet():
             return replace(switch, lost=0)
         case ev.SmokePassed() | ev.WarmProven():
-            return replace(switch, smoke_passed=True)
+            return replace(switch, proven=True)
         case ev.OutcomeLost():
             return replace(switch, lost=switch.lost + 1)
         case _:
             return switch
+
+
+def _worded(switch: Switch, record: ev.Record) -> Switch:
+    """A person said: go on."""
+    return replace(switch, awaiting_approval=False, paused_by="", word_at=record.at, word_aged=False)
 
 
 def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Record) -> ServiceState:

@@ -91,6 +91,8 @@ class Switch:
     reason: str
     changes: str
     started_at: datetime
+    word_at: datetime
+    """When a person last said: go on."""
     phase: Phase = Phase.PREFLIGHT
     condition: Condition = Condition.RUNNING
     index: int = 0
@@ -106,8 +108,11 @@ class Switch:
     halts: int = 0
     halt: Halt | None = None
     accepted: frozenset[str] = frozenset()
-    smoke_passed: bool = False
-    """Law 5: the candidate has proven itself for exactly this release (or each failure was accepted by name)."""
+    proven: bool = False
+    """Law 5: the candidate has proven itself for exactly this release (or each failure was accepted by name). A
+    restart, a pause and a halt end it: it is proven anew before the next share."""
+    word_aged: bool = False
+    """Another process has found a failback under way, and the operator's word for it too old to go on with."""
     open: OpenStep | None = None
     operations: tuple[Operation, ...] = ()
     changed_at: datetime | None = None

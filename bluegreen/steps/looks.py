@@ -10,7 +10,7 @@ from typing import TypeVar
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import BalancerError
-from bluegreen.model import Cause, Finding, Phase, Target, TargetState
+from bluegreen.model import Cause, Finding, Phase, Target, TargetState, percent
 from bluegreen.ports import Balancer, Check, Enough, Ports, Scene
 
 T = TypeVar("T")
@@ -93,12 +93,16 @@ def halted(
     advice: str = "",
     output: str = "",
     closes_step: bool = True,
+    split: ServiceState | None = None,
 ) -> ev.Halted:
-    """The halt that says what failed. Without a summary of its own, the first failed finding's."""
+    """The halt that says what failed. Without a summary of its own, the first failed finding's. With `split`, it tells
+    how the traffic stands where the switch points differ."""
     failed = [finding for finding in findings if not finding.ok]
     if failed and not summary:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         summary = f"{failed[0].check}: {failed[0].summary}{more}"
+    if split is not None and (mixed := _mixed(split, switch.candidate)):
+        summary = f"{summary}; {mixed}"
     if failed and not advice:
         advice = failed[0].advice
     return ev.Halted(
@@ -111,6 +115,14 @@ def halted(
         output=output,
         closes_step=closes_step,
     )
+
+
+def _mixed(state: ServiceState, candidate: str) -> str:
+    """In words, what each switch point shows; empty where all show the same share."""
+    shares = {name: point.native.share(candidate) for name, point in state.points.items()}
+    if len(set(shares.values())) <= 1:
+        return ""
+    return f"{candidate} has " + ", ".join(f"{percent(share)} at {name}" for name, share in shares.items())
 
 
 def all_ok(findings: Sequence[Finding]) -> bool:

@@ -33,12 +33,12 @@ async def run(
     forward = switch.kind is Kind.DEPLOYMENT
     findings = await looks.health(ports, switch.candidate, ports.health if forward else ports.failback_health)
     if not looks.all_ok(findings):
-        return looks.halted(switch, Cause.UNHEALTHY, findings)
+        return looks.halted(switch, Cause.UNHEALTHY, findings, split=state)
     if forward and state.share(switch.candidate) > 0:  # before it has traffic, a gate has nothing to see
         scene = ports.scene(switch.candidate, switch.version, switch.artifact)
         findings = await looks.all_checks(ports.gates, scene, switch.accepted)
         if not looks.all_ok(findings):
-            return looks.halted(switch, Cause.GATE_FAILED, findings)
+            return looks.halted(switch, Cause.GATE_FAILED, findings, split=state)
     return await _write(step, target, switch, ports.balancers[step.point], clock)
 
 

@@ -9,13 +9,13 @@ from bluegreen.ports import Ports
 from bluegreen.steps import looks
 
 
-async def run(switch: Switch, ports: Ports) -> ev.Event:
-    """SmokePassed, or a halt that shows every check's finding."""
+async def run(switch: Switch, state: ServiceState, ports: Ports) -> ev.Event:
+    """SmokePassed, or a halt that shows every check's finding, and the split if it is a mixed one."""
     scene = ports.scene(switch.candidate, switch.version, switch.artifact)
     findings = await looks.all_checks(ports.smoke, scene, switch.accepted)
     if looks.all_ok(findings):
         return ev.SmokePassed(findings)
-    return looks.halted(switch, Cause.CHECK_FAILED, findings)
+    return looks.halted(switch, Cause.CHECK_FAILED, findings, split=state)
 
 
 async def prove_warm(switch: Switch, state: ServiceState, ports: Ports) -> ev.Event:
@@ -33,7 +33,7 @@ async def prove_warm(switch: Switch, state: ServiceState, ports: Ports) -> ev.Ev
     if looks.all_ok(findings):
         return ev.WarmProven(tuple(findings))
     drifted = any(not finding.ok and finding.check.endswith(": weights") for finding in findings)
-    return looks.halted(switch, Cause.DRIFT if drifted else Cause.PREFLIGHT_FAILED, findings)
+    return looks.halted(switch, Cause.DRIFT if drifted else Cause.PREFLIGHT_FAILED, findings, split=state)
 
 
 async def _smoke_warm(switch: Switch, ports: Ports) -> tuple[Finding, ...]:

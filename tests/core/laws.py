@@ -128,8 +128,11 @@ class Laws:
             case ev.Adopted(weights=weights):
                 self.owed -= set(weights)
                 self.meddled -= set(weights)
-            case ev.Restarted() if switch is not None and switch.open is not None and switch.open.step == "deploy":
-                self.deploy_owed = True
+            case ev.Restarted() if switch is not None:
+                self.proven.discard(switch.id)
+                self.deploy_owed |= switch.open is not None and switch.open.step == "deploy"
+            case ev.Resumed() | ev.Promoted() if switch is not None and switch.condition is not Condition.RUNNING:
+                self.proven.discard(switch.id)
             case ev.Halted() | ev.Deployed() | ev.Requested():
                 self.deploy_owed = False
             case ev.KeptWarm():

@@ -10,10 +10,21 @@ import pytest
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import LOST_MAX, WATCH_SECONDS_MAX, next_step, target_split
-from bluegreen.core.phases import apply, as_split
+from bluegreen.core.phases import WORD_SECONDS, apply, as_split
 from bluegreen.core.state import Point, ServiceState
 from bluegreen.model import Cause, Condition, Phase, Plan, Weights
-from tests.builders import DEPLOYED, SERVICE, SHIFTING, at, make_plan, record, state_after, the_switch, weights
+from tests.builders import (
+    DEPLOYED,
+    SERVICE,
+    SHIFTING,
+    at,
+    journal_of,
+    make_plan,
+    record,
+    state_after,
+    the_switch,
+    weights,
+)
 
 THREE = ("blue", "green", "red")
 
@@ -129,9 +140,37 @@ def test_too_many_lost_answers_are_a_halt_and_only_writes_that_were_not_made_cou
 def test_what_an_operator_adopted_below_everything_is_shifted_again_before_it_counts_as_done():
     back = f"{SHIFTING} set:1000 shifted drifted adopted:300 resumed"
     everything = st.SetWeights("lb", weights(blue=700, green=300), weights(blue=0, green=1000))
-    assert _next(back) == everything
-    assert _next(f"{back} set:1000 watched:30") == st.Conclude(ev.Baked())
-    assert _next(f"{SHIFTING} set:1000 shifted watched:30 baked drifted adopted:300 resumed") == everything
+    assert _next(back) == st.Smoke()
+    assert _next(f"{back} smoke") == everything
+    assert _next(f"{back} smoke set:1000 watched:30") == st.Conclude(ev.Baked())
+    assert _next(f"{SHIFTING} set:1000 shifted watched:30 baked drifted adopted:300 resumed smoke") == everything
+
+
+@pytest.mark.parametrize("gap", ["restarted", "stopped resumed", "paused resumed"])
+def test_a_candidate_is_proven_anew_before_its_next_share_after_a_gap(gap: str):
+    half_way = f"{SHIFTING} set:50 watched:60 reached:0"
+    assert isinstance(_next(half_way), st.SetWeights)
+    assert _next(f"{half_way} {gap}") == st.Smoke()
+    assert isinstance(_next(f"{half_way} {gap} smoke"), st.SetWeights)
+    assert _next(f"{SHIFTING} set:50 {gap}") == st.Watch(WATCH_SECONDS_MAX), "no share is due: nothing to prove yet"
+    assert _next(f"{DEPLOYED} failback proven {gap}") == st.ProveWarm()
+
+
+def test_a_failback_goes_on_after_a_restart_while_the_word_for_it_is_fresh_and_asks_again_later():
+    fresh, old = f"{DEPLOYED} failback proven", WORD_SECONDS + 60
+    state = state_after(fresh)
+    word = the_switch(state).word_at
+
+    def restarted(after: float) -> st.Step | None:
+        record = replace(journal_of(f"{fresh} restarted")[-1], at=word + timedelta(seconds=after))
+        return next_step(apply(state, record), record.at)
+
+    assert restarted(WORD_SECONDS) == st.ProveWarm()
+    asked = restarted(old)
+    assert isinstance(asked, st.Conclude)
+    assert isinstance(asked.event, ev.Halted)
+    assert asked.event.cause is Cause.INTERRUPTED
+    assert _next(f"{SHIFTING} restarted") == st.Smoke(), "a deployment moves nothing back: its word does not age"
 
 
 def test_a_step_below_what_the_candidate_has_writes_nothing():

@@ -57,8 +57,13 @@ def _deploys_again_unasked(state: ServiceState, now: datetime) -> st.Step | None
 def _gives_traffic_before_smoke(state: ServiceState, now: datetime) -> st.Step | None:
     switch = state.open_switch
     if switch is not None and switch.phase is Phase.SMOKE and switch.condition is Condition.RUNNING:
-        return next_step(replace(state, switch=replace(switch, phase=Phase.SHIFT)), now)
+        return next_step(replace(state, switch=replace(switch, phase=Phase.SHIFT, proven=True)), now)
     return next_step(state, now)
+
+
+def _believes_an_old_proof(state: ServiceState, now: datetime) -> st.Step | None:
+    switch = state.open_switch
+    return next_step(replace(state, switch=replace(switch, proven=True)) if switch else state, now)
 
 
 def _gives_nobody_any_traffic(state: ServiceState, now: datetime) -> st.Step | None:
@@ -127,6 +132,7 @@ def _admits_anything(request: ad.AnyRequest, state: ServiceState, now: datetime)
         ("4", Rules(apply=_takes_intent_for_outcome)),
         ("4", Rules(next_step=_completes_with_less_than_everything)),
         ("5", Rules(next_step=_gives_traffic_before_smoke)),
+        ("5", Rules(next_step=_believes_an_old_proof)),
         ("6", Rules(apply=_begins_a_second_switch, admit=_admits_anything)),
         ("9", Rules(next_step=_fails_back_by_itself)),
         ("sum", Rules(next_step=_gives_nobody_any_traffic)),

@@ -78,10 +78,12 @@ function local(at) {
 /** The times of reading change with every look: they alone are put right where nothing else has changed. */
 export function freshen(card, service) {
   const times = Object.entries(service.switch_points).map(([name, point]) => [`read ${name}`, point.read_at]);
-  for (const [key, at] of [...times, ["proven", service.warm?.proven_at]]) {
+  for (const [key, at] of [...times, ["proven", service.warm?.proven_at], ["alive", service.switch?.alive_at]]) {
     const found = card.querySelector(`time[data-key="${CSS.escape(key)}"]`);
     if (found && at) found.setAttribute("datetime", at);
   }
+  const alive = card.querySelector('[data-key="alive what"]');
+  if (alive) alive.textContent = service.switch?.alive ?? "";
 }
 
 function words(at) {
@@ -211,6 +213,7 @@ function progress(service) {
   return section(open ? "This switch" : "The last switch",
     element("p", {}, `${plain(one.kind)} ${one.version ?? "(version unknown)"}, ${one.source} → ${one.candidate}, by ${one.requested_by}`, one.reason ? `: ${one.reason}` : "", ", begun ", age(one.started_at), open ? ". " : `; ${plain(one.condition)}${one.ended_by ? ` by ${one.ended_by}` : ""}. `, watched),
     open ? element("ol", { class: "rail", "aria-label": "phases" }, phases.map((phase) => railPart(phase, one))) : null,
+    one.alive_at ? element("p", { class: "quiet" }, "Last sign of life of its step ", age(one.alive_at, "alive"), ": ", element("span", { "data-key": "alive what" }, one.alive ?? "")) : null,
     element("details", { open: open && one.halt ? "" : null, "data-key": `done ${one.id} ${one.halt?.id ?? ""}` }, element("summary", {}, `What was done (${one.operations.length})`),
       element("ol", { class: "operations" }, one.operations.map((done) => element("li", {}, element("strong", { class: done.outcome === "done" ? "" : "bad" }, `${done.outcome} `), `${plain(done.step)}${done.detail ? `: ${done.detail}` : ""} `, element("span", { class: "quiet" }, age(done.at)))))),
     element("p", { class: "quiet" }, one.id));
