@@ -8,28 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from fractions import Fraction
-from typing import NoReturn
 
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.phases import sole_live
 from bluegreen.core.state import ServiceState
-from bluegreen.model import WHOLE, Condition, Kind, Weights
+from bluegreen.model import WHOLE, Condition, Weights
 from tests.builders import DAEMON
-
-
-class LawBroken(AssertionError):
-    """Which law was broken, and by what."""
-
-
-def broken(law: str, what: object) -> NoReturn:
-    raise LawBroken(f"law {law}: {what}")
-
-
-def real(native: Weights, environment: str) -> Fraction:
-    """The exact part of the traffic that an environment gets."""
-    return Fraction(native.get(environment, 0), native.total)
+from tests.invariants import JournalLaws, broken, real
 
 
 class Laws:
@@ -40,9 +26,7 @@ class Laws:
         """Points with a write whose outcome nobody knows."""
         self.meddled: set[str] = set()
         """Points that somebody else changed, and no entry says so yet."""
-        self.deploy_owed = False
-        self.proven: set[str] = set()
-        self.halt_ids: list[str] = []
+        self.journal = JournalLaws()
 
     # --- what the core says is next ---
 
@@ -60,8 +44,6 @@ class Laws:
         match step:
             case st.SetWeights(point=point, split=split):
                 self._split(state, point, split)
-            case st.Deploy() if self.deploy_owed and not switch.plan.deploy_again:
-                broken("3", "a deployment with an unknown outcome runs again unasked")
             case st.LookUp(point=point) if point not in self.owed:
                 broken("3", f"{point} is looked up, its outcome is known")
             case _:
@@ -81,7 +63,7 @@ class Laws:
             broken("sum", f"{split} adds up to {split.total}")
         if split.share(switch.candidate) <= state.points[point].split.share(switch.candidate):
             broken("1", f"{point}: {split} does not raise {switch.candidate} above {state.points[point].split}")
-        if switch.id not in self.proven:
+        if not self.journal.proven:
             broken("5", f"{switch.candidate} gets traffic and has not proven itself")
 
     # --- what happens to the balancers ---
@@ -114,29 +96,15 @@ class Laws:
         self, before: ServiceState, record: ev.Record, after: ServiceState, world: Mapping[str, Weights]
     ) -> None:
         """An entry took the state from `before` to `after`, while the balancers showed `world`."""
+        self.journal.entry(record)
         self._halts(before, record, after)
-        self._names(record)
-        event, switch = record.event, before.open_switch
+        event = record.event
         match event:
-            case ev.Requested():
-                if switch is not None:
-                    broken("6", f"{record.switch} begins while {switch.id} is open")
-            case ev.SmokePassed() | ev.WarmProven():
-                self.proven.add(str(record.switch))
             case ev.WeightsSet(point=point) | ev.WeightsUnchanged(point=point):
                 self.owed.discard(point)
             case ev.Adopted(weights=weights):
                 self.owed -= set(weights)
                 self.meddled -= set(weights)
-            case ev.Restarted() if switch is not None:
-                self.proven.discard(switch.id)
-                self.deploy_owed |= switch.open is not None and switch.open.step == "deploy"
-            case ev.Resumed() | ev.Promoted() if switch is not None and switch.condition is not Condition.RUNNING:
-                self.proven.discard(switch.id)
-            case ev.Halted() | ev.Deployed() | ev.Requested():
-                self.deploy_owed = False
-            case ev.KeptWarm():
-                self._completed(before)
             case _:
                 pass
         if not set(after.unsettled) >= self.owed & set(after.points):
@@ -153,20 +121,6 @@ class Laws:
         left = now is None or now.id != was.id or now.condition is not Condition.HALTED or now.halt is None
         if left and record.by == DAEMON:
             broken("2", f"{type(record.event).__name__} by the daemon ends halt {was.halt and was.halt.id}")
-
-    def _names(self, record: ev.Record) -> None:
-        if not record.by:
-            broken("9", f"{type(record.event).__name__} by nobody")
-        back = isinstance(record.event, ev.Requested) and record.event.switch_kind is Kind.FAILBACK
-        if (back or isinstance(record.event, ev.FailedBack)) and (record.by == DAEMON or not record.reason):
-            broken("9", f"a failback by {record.by}, reason {record.reason!r}")
-
-    def _completed(self, state: ServiceState) -> None:
-        switch = state.open_switch
-        assert switch is not None
-        for point in switch.plan.points:
-            if state.points[point].native.share(switch.candidate) != WHOLE:
-                broken("4", f"complete, and {point} shows {state.points[point].native}")
 
     def _true_to(self, state: ServiceState, world: Mapping[str, Weights]) -> None:
         switch = state.open_switch

@@ -25,7 +25,7 @@ from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Condition, Kind, Weights
 from tests.builders import DAEMON, OPERATOR, SERVICE, state_after, the_switch
 from tests.core.driver import Driver, Move, Setting, moves, settings
-from tests.core.laws import real
+from tests.invariants import real
 
 VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "halt", "deploy", "failback", "release", "adopt")
 

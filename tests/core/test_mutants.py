@@ -17,7 +17,7 @@ from bluegreen.core.state import Point, ServiceState
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Condition, Phase, Plan, Weights
 from tests.core.driver import Driver, Rules, Setting, random_moves
-from tests.core.laws import LawBroken
+from tests.invariants import LawBroken
 
 HISTORIES = 150
 PLAN = Plan(("lb0", "lb1"), (50, 500, WHOLE), 20.0, 20.0, 600.0)
@@ -127,7 +127,7 @@ def _admits_anything(request: ad.AnyRequest, state: ServiceState, now: datetime)
         ("2", Rules(next_step=_ends_a_halt_after_an_hour)),
         ("2", Rules(apply=_a_restart_ends_a_halt)),
         ("3", Rules(next_step=_looks_nothing_up)),
-        ("3", Rules(next_step=_deploys_again_unasked)),
+        ("once", Rules(next_step=_deploys_again_unasked)),
         ("3", Rules(apply=_a_restart_forgets_writes)),
         ("4", Rules(apply=_takes_intent_for_outcome)),
         ("4", Rules(next_step=_completes_with_less_than_everything)),

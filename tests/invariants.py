@@ -1,0 +1,196 @@
+"""What must be true of every journal, whoever wrote it: read entry by entry, with an account of its own.
+
+Used on random histories of the core, on the simulator's histories, and on the journals of real daemons. It does not
+fold with the product's own tables: a bug there must be seen here. What is broken raises LawBroken with the law's name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from enum import StrEnum
+from fractions import Fraction
+from typing import NoReturn
+
+from bluegreen.core import events as ev
+from bluegreen.model import WHOLE, Kind, Weights
+
+DAEMON = "daemon"
+
+
+class Law(StrEnum):
+    """The laws of the design, and what they come down to in a run. The values are what LawBroken says."""
+
+    NO_WAY_BACK = "1"
+    HALT_HOLDS = "2"
+    INTENT_FIRST = "3"
+    COMPARED = "4"
+    PROVEN = "5"
+    ONE_SWITCH = "6"
+    FAILED_STAYS = "7"
+    WARM_STAYS = "8"
+    NAMED = "9"
+    NEVER_ZERO = "sum"
+    ONCE_ONLY = "once"
+    DRIFT_SAID = "drift"
+    ACKNOWLEDGED = "acknowledged"
+    REPLAYED = "replay"
+    ENDS = "ends"
+    REASONED = "reasoned"
+    TOTAL = "totality"
+
+
+class LawBroken(AssertionError):
+    """Which law was broken, and by what."""
+
+    def __init__(self, law: Law, what: object) -> None:
+        super().__init__(f"law {law}: {what}")
+        self.law = law
+
+
+def broken(law: Law | str, what: object) -> NoReturn:
+    raise LawBroken(Law(law), what)
+
+
+def real(native: Mapping[str, int], environment: str) -> Fraction:
+    """The exact part of the traffic that an environment gets."""
+    return Fraction(native.get(environment, 0), sum(native.values()))
+
+
+class JournalLaws:
+    """Reads one service's entries in order."""
+
+    def __init__(self) -> None:
+        self.switch: str | None = None
+        """The open switch; None where none is."""
+        self.kind: Kind | None = None
+        self.candidate = ""
+        self.halted = False
+        self.waiting = False
+        """Paused, or an approval is awaited."""
+        self.proven = False
+        self.points: dict[str, Weights] = {}
+        """Native weights on record."""
+        self.intents: dict[str, Weights] = {}
+        """Writes that have an intent and no outcome, with what they ask for."""
+        self.deploying = False
+        self.deploy_owed = False
+        """A deployment was under way when its process was lost: nobody knows what became of it."""
+        self.again = False
+        self.plan_points: tuple[str, ...] = ()
+
+    def entry(self, record: ev.Record) -> None:
+        """One entry further."""
+        if not record.by:
+            broken(Law.NAMED, f"{type(record.event).__name__} by nobody")
+        self._leaves_a_halt(record)
+        match record.event:
+            case ev.Requested():
+                self._begins(record, record.event)
+            case ev.Aborted() | ev.FailedBack() | ev.Superseded() | ev.KeptWarm():
+                self._ends(record)
+            case ev.Halted():
+                self._halts(record.event)
+            case ev.Paused() | ev.ApprovalAwaited():
+                self.waiting = True
+            case ev.Resumed() | ev.Promoted() | ev.Approved():
+                self.proven &= not (self.halted or self.waiting)
+                self.halted = self.waiting = False
+            case ev.Restarted():
+                self.proven = False
+                self.deploy_owed |= self.deploying
+                self.deploying = False
+            case _:
+                self._weights(record.event)
+
+    def _leaves_a_halt(self, record: ev.Record) -> None:
+        leaves = ev.Resumed | ev.Promoted | ev.Aborted | ev.FailedBack | ev.Superseded | ev.KeptWarm | ev.CheckAccepted
+        if self.halted and isinstance(record.event, leaves) and record.by == DAEMON:
+            broken(Law.HALT_HOLDS, f"{type(record.event).__name__} by the daemon ends a halt of {self.switch}")
+        if self.halted and isinstance(record.event, ev.StepStarted):
+            broken(Law.HALT_HOLDS, f"{record.event.step} begins while {self.switch} is halted")
+
+    def _begins(self, record: ev.Record, event: ev.Requested) -> None:
+        if self.switch is not None:
+            broken(Law.ONE_SWITCH, f"{record.switch} begins while {self.switch} is open")
+        if event.switch_kind is Kind.FAILBACK and (record.by == DAEMON or not record.reason):
+            broken(Law.NAMED, f"a failback by {record.by}, reason {record.reason!r}")
+        self.switch, self.kind, self.candidate = record.switch, event.switch_kind, event.candidate
+        self.plan_points, self.again = event.plan.points, event.plan.deploy_again
+        self.halted = self.waiting = self.proven = self.deploying = self.deploy_owed = False
+
+    def _ends(self, record: ev.Record) -> None:
+        if isinstance(record.event, ev.FailedBack) and (record.by == DAEMON or not record.reason):
+            broken(Law.NAMED, f"a failback by {record.by}, reason {record.reason!r}")
+        if isinstance(record.event, ev.KeptWarm):
+            for point in self.plan_points:
+                if self.points[point].share(self.candidate) != WHOLE:
+                    broken(Law.COMPARED, f"complete, and {point} shows {self.points[point]}")
+        self.switch, self.kind, self.halted = None, None, False
+
+    def _halts(self, event: ev.Halted) -> None:
+        if not event.summary.strip():
+            broken(Law.REASONED, f"{event.halt} does not say why")
+        self.halted, self.waiting = True, False
+        if event.closes_step:
+            self.deploying = self.deploy_owed = False
+            self.intents.clear()  # the step that ends here surely changed nothing
+
+    def _weights(self, event: ev.Event) -> None:
+        match event:
+            case ev.Baseline(weights=weights) | ev.Adopted(weights=weights):
+                self.points |= weights
+                for point in weights:
+                    self.intents.pop(point, None)
+            case ev.StepStarted(point=str(point), target=Weights() as target):
+                self._intends(point, target)
+            case ev.StepStarted(step="deploy"):
+                if self.deploy_owed and not self.again:
+                    broken(Law.ONCE_ONLY, "a deployment with an unknown outcome runs again unasked")
+                self.deploying = True
+            case ev.Deployed():
+                self.deploying = self.deploy_owed = False
+            case ev.SmokePassed() | ev.WarmProven():
+                self.proven = True
+            case ev.WeightsSet(point=point, weights=weights):
+                self._set(point, weights)
+            case ev.WeightsUnchanged(point=point):
+                self._outcome(point)
+            case ev.PointForgotten(point=point):
+                self.points.pop(point, None)
+                self.intents.pop(point, None)
+            case _:
+                pass
+
+    def _intends(self, point: str, target: Weights) -> None:
+        if self.intents:
+            broken(Law.INTENT_FIRST, f"a write to {point} while the outcome at {sorted(self.intents)} is unknown")
+        if not self.proven:
+            broken(Law.PROVEN, f"{self.candidate} gets traffic and has not proven itself")
+        self._rises(point, target)
+        self.intents[point] = target
+
+    def _rises(self, point: str, weights: Weights) -> None:
+        if not weights.total:
+            broken(Law.NEVER_ZERO, f"{point} would give nobody any traffic")
+        known = self.points.get(point)
+        if known is not None and real(weights, self.candidate) < real(known, self.candidate):
+            broken(Law.NO_WAY_BACK, f"{point}: from {known} to {weights}, away from {self.candidate} of {self.switch}")
+
+    def _set(self, point: str, weights: Weights) -> None:
+        asked = self._outcome(point)
+        if not weights.same_split(asked):
+            broken(Law.COMPARED, f"{point}: {weights} is called the outcome of {asked}")
+        self.points[point] = weights
+
+    def _outcome(self, point: str) -> Weights:
+        if point not in self.intents:
+            broken(Law.INTENT_FIRST, f"{point} has an outcome and had no intent")
+        return self.intents.pop(point)
+
+
+def check_journal(records: Iterable[ev.Record]) -> dict[str, JournalLaws]:
+    """All laws over a whole journal, of one service or of many. Gives where each service stands at its end."""
+    services: dict[str, JournalLaws] = {}
+    for record in records:
+        services.setdefault(record.service, JournalLaws()).entry(record)
+    return services
