@@ -13,7 +13,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
@@ -29,6 +29,8 @@ from bluegreen.model import DAEMON, Cause, Condition, Phase, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
+
+T = TypeVar("T")
 
 STOP_SECONDS = 8.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
@@ -53,6 +55,7 @@ class ServiceEngine:
         self.sign: Sign | None = None
         self._store, self._clock, self._workshop, self._publish = store, clock, workshop, publish
         self.new_id, self._observe_every = new_id, observe_every
+        self._started_at, self._wrote_at = 0.0, dict[str, float]()
         self._ports = workshop.open(setup)
         self._pinned: tuple[str, Ports] | None = None
         self._lock = asyncio.Lock()
@@ -68,6 +71,7 @@ class ServiceEngine:
 
     async def start(self) -> None:
         """Restore the state from the journal. Changes nothing."""
+        self._started_at = asyncio.get_running_loop().time()
         for entry in await self._store.read(self.setup.service):
             self.state = apply(self.state, entry.record)
 
@@ -108,9 +112,9 @@ class ServiceEngine:
     async def observe(self) -> None:
         """One look at all switch points; what it means goes on record."""
         async with self._balancers:
-            seen = await self.look()
+            shown = {name: self._judged(name, one) for name, one in (await self.look()).items()}
             async with self._lock:
-                events = judge(self.state, {name: one.weights for name, one in seen.items()})
+                events = judge(self.state, shown)
                 if events:
                     await self._record(events)
                     self._wake.set()
@@ -181,47 +185,65 @@ class ServiceEngine:
                 if isinstance(step, st.Conclude):
                     await self._record([step.event])
                     continue
-                step, target = await self._intend(step)
+                await self._begin_look(step)
             match step:
                 case None | st.AwaitOperator():
                     await self._retire_pinned()
                     await self._wake.wait()
-                case st.Deploy() | st.SetWeights():
-                    await self._act(step, target)
+                case st.Deploy():
+                    if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
+                        await self._deploy()
+                case st.SetWeights():
+                    if await self._ready(shift.ready(self._switch(), self.state, self._told())):
+                        await self._set_weights(step)
                 case _:
                     await self._look_on(step)
 
-    async def _intend(self, step: st.Step | None) -> tuple[st.Step | None, Weights | None]:
-        """Write the intent down. A step that the balancer cannot express is a halt instead."""
+    async def _begin_look(self, step: st.Step | None) -> None:
+        """Looks have an intent, too: where one never ends, the journal says what it was."""
         match step:
-            case st.SetWeights(point=point, expected=expected, split=split):
-                try:
-                    target = self.ports().balancers[point].native(split)
-                except Rejected as refusal:
-                    await self._record([self._halted(Cause.BALANCER_REFUSED, str(refusal))])
-                    return st.AwaitOperator(), None
-                await self._record([ev.StepStarted("set_weights", point, expected, target, split)])
-                return step, target
             case st.Smoke():  # in its own phase, or before a share that another process left to us
                 await self._record([ev.StepStarted(Phase.SMOKE)])
             case st.ProveWarm():
                 await self._record([ev.StepStarted(Phase.PREFLIGHT)])
-            case st.Deploy() | st.Preflight() | st.WaitHealthy():
+            case st.Preflight() | st.WaitHealthy():
                 await self._record([ev.StepStarted(self._switch().phase)])
-        return step, None
 
-    async def _act(self, step: st.Deploy | st.SetWeights, target: Weights | None) -> None:
-        """An effect: its outcome goes on record, whatever is asked for meanwhile."""
-        switch, state, ports = self._switch(), self.state, beating(self.ports(), self._beat)
-        if isinstance(step, st.Deploy):
-            outcome = await self._effective(deploy.run(switch, ports))
+    async def _ready(self, looking: Coroutine[Any, Any, ev.Halted | None]) -> bool:
+        """The last look before an effect. False: it found something, or a person has asked for something meanwhile."""
+        look = await self._undisturbed(self._guarded(looking))
+        if look is None:
+            return False
+        async with self._lock:
+            if (halt := look.result()) is not None and not self._wake.is_set():
+                await self._record([halt])
+            return halt is None
+
+    async def _deploy(self) -> None:
+        """Intent, effect, outcome; the outcome goes on record, whatever is asked for meanwhile."""
+        async with self._lock:
+            if self._wake.is_set():
+                return
+            await self._record([ev.StepStarted(Phase.DEPLOY)])
+        outcome = await self._effective(deploy.run(self._switch(), self._told()))
+        async with self._lock:
+            if self._open_step() is not None:  # else an abort has ended it and put that on record
+                await self._record([outcome or self._deploy_ended()])
+
+    async def _set_weights(self, step: st.SetWeights) -> None:
+        """Intent, effect, outcome, and nobody else reads meanwhile: nobody may take our own write for drift."""
+        async with self._balancers:
             async with self._lock:
-                if self._open_step() is not None:  # else an abort has ended it and put that on record
-                    await self._record([outcome or self._deploy_ended()])
-            return
-        async with self._balancers:  # until the outcome is on record: nobody may take it for drift
-            outcome = await self._effective(shift.run(step, target or step.split, switch, state, ports, self._clock))
-            if outcome is not None:  # None: the process is ending; the next start looks it up
+                if self._wake.is_set():
+                    return
+                try:
+                    target = self.ports().balancers[step.point].native(step.split)
+                except Rejected as refusal:
+                    await self._record([self._halted(Cause.BALANCER_REFUSED, str(refusal))])
+                    return
+                await self._record([ev.StepStarted("set_weights", step.point, step.expected, target, step.split)])
+            hand = shift.run(step, target, self._switch(), self._told(), self._clock)
+            if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
                 async with self._lock:
                     await self._record([outcome])
 
@@ -239,21 +261,30 @@ class ServiceEngine:
         if looking_up:
             await self._balancers.acquire()
         try:
-            async with asyncio.TaskGroup() as group:
-                look = group.create_task(self._guarded(self._hand(step)))
-                wake = group.create_task(self._wake.wait())
-                await asyncio.wait({look, wake}, return_when=asyncio.FIRST_COMPLETED)
-                look.cancel()
-                wake.cancel()
+            look = await self._undisturbed(self._guarded(self._hand(step)))
             async with self._lock:
-                if not self._wake.is_set() and not look.cancelled():
+                if look is not None and not self._wake.is_set():
                     await self._record([look.result()])
         finally:
             if looking_up:
                 self._balancers.release()
 
+    async def _undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
+        """The finished look; None where it was cut short."""
+        async with asyncio.TaskGroup() as group:
+            look = group.create_task(looking)
+            wake = group.create_task(self._wake.wait())
+            await asyncio.wait({look, wake}, return_when=asyncio.FIRST_COMPLETED)
+            look.cancel()
+            wake.cancel()
+        return None if look.cancelled() else look
+
+    def _told(self) -> Ports:
+        """The open switch's ports, which tell of every answer that the step gets."""
+        return beating(self.ports(), self._beat)
+
     def _hand(self, step: st.Step) -> Coroutine[Any, Any, ev.Event]:
-        switch, ports = self._switch(), beating(self.ports(), self._beat)
+        switch, ports = self._switch(), self._told()
         match step:
             case st.Preflight():
                 return preflight.run(switch, self.state, ports, self._store)
@@ -269,7 +300,7 @@ class ServiceEngine:
                 return shift.look_up(step, switch, ports, self._clock)
         raise AssertionError(f"no hand for {step}")
 
-    async def _guarded(self, hand: Awaitable[ev.Event]) -> ev.Event:
+    async def _guarded(self, hand: Awaitable[T]) -> T | ev.Event:
         """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
         self._beat("begun")
         try:
@@ -299,6 +330,15 @@ class ServiceEngine:
         """What failed stays as it is until a person decides: a halted candidate is not started again (law 7)."""
         switch = self.state.open_switch
         return not (switch and switch.condition is Condition.HALTED and switch.candidate == environment)
+
+    def _judged(self, point: str, seen: Seen) -> Weights | None:
+        """What a look proves: nothing but agreement, as long as it may lag behind a write of ours or of a process
+        before this one."""
+        known, settle = self.state.points.get(point), self.ports().balancers[point].settle
+        age = asyncio.get_running_loop().time() - self._wrote_at.get(point, self._started_at)
+        if seen.weights is None or known is None or age >= settle or seen.weights.same_split(known.native):
+            return seen.weights
+        return None
 
     async def look(self) -> dict[str, Seen]:
         """One look at all switch points; nothing goes on record."""
@@ -334,6 +374,8 @@ class ServiceEngine:
 
     def _note(self, event: ev.Event) -> None:
         """A balancer that was just read back has been seen."""
+        if isinstance(event, ev.WeightsSet | ev.WeightsUnchanged):
+            self._wrote_at[event.point] = asyncio.get_running_loop().time()
         if isinstance(event, ev.WeightsSet) and event.point in self.seen:
             seen = self.seen[event.point]
             self.seen = {**self.seen, event.point: replace(seen, at=self._clock.now(), weights=event.weights, error="")}

@@ -72,6 +72,10 @@ class JournalLaws:
         """Native weights on record."""
         self.intents: dict[str, Weights] = {}
         """Writes that have an intent and no outcome, with what they ask for."""
+        self.aims: dict[str, str] = {}
+        """Whom each of them gives more to."""
+        self.open_write: str | None = None
+        """The one of them that is under way."""
         self.deploying = False
         self.deploy_owed = False
         """A deployment was under way when its process was lost: nobody knows what became of it."""
@@ -96,7 +100,7 @@ class JournalLaws:
                 self.proven &= not (self.halted or self.waiting)
                 self.halted = self.waiting = False
             case ev.Restarted():
-                self.proven = False
+                self.proven, self.open_write = False, None
                 self.deploy_owed |= self.deploying
                 self.deploying = False
             case _:
@@ -125,7 +129,7 @@ class JournalLaws:
             for point in self.plan_points:
                 if self.points[point].share(self.candidate) != WHOLE:
                     broken(Law.COMPARED, f"complete, and {point} shows {self.points[point]}")
-        self.switch, self.kind, self.halted = None, None, False
+        self.switch, self.kind, self.halted, self.open_write = None, None, False, None
 
     def _halts(self, event: ev.Halted) -> None:
         if not event.summary.strip():
@@ -133,7 +137,8 @@ class JournalLaws:
         self.halted, self.waiting = True, False
         if event.closes_step:
             self.deploying = self.deploy_owed = False
-            self.intents.clear()  # the step that ends here surely changed nothing
+            self.intents.pop(self.open_write or "", None)  # a write that is refused has surely changed nothing
+            self.open_write = None
 
     def _weights(self, event: ev.Event) -> None:
         match event:
@@ -155,6 +160,8 @@ class JournalLaws:
                 self._set(point, weights)
             case ev.WeightsUnchanged(point=point):
                 self._outcome(point)
+            case ev.OutcomeLost():
+                self.open_write = None
             case ev.PointForgotten(point=point):
                 self.points.pop(point, None)
                 self.intents.pop(point, None)
@@ -167,7 +174,7 @@ class JournalLaws:
         if not self.proven:
             broken(Law.PROVEN, f"{self.candidate} gets traffic and has not proven itself")
         self._rises(point, target)
-        self.intents[point] = target
+        self.intents[point], self.aims[point], self.open_write = target, self.candidate, point
 
     def _rises(self, point: str, weights: Weights) -> None:
         if not weights.total:
@@ -185,6 +192,7 @@ class JournalLaws:
     def _outcome(self, point: str) -> Weights:
         if point not in self.intents:
             broken(Law.INTENT_FIRST, f"{point} has an outcome and had no intent")
+        self.open_write = None
         return self.intents.pop(point)
 
 

@@ -15,7 +15,7 @@ from typing import assert_never
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Weights
+from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Weights, percent
 
 WATCH_SECONDS_MAX = 15.0
 """The longest watch that is recorded in one piece: what a crash can cost of a wait that was already observed."""
@@ -63,6 +63,8 @@ def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:
     match switch.phase:
         case Phase.PREFLIGHT:
             return st.ProveWarm() if switch.kind is Kind.FAILBACK else st.Preflight()
+        case Phase.DEPLOY if (share := state.share(switch.candidate)) > 0:
+            return st.Conclude(_has_traffic(switch, share))
         case Phase.DEPLOY:
             return st.Deploy()
         case Phase.WAIT_HEALTHY:
@@ -125,6 +127,16 @@ def _deploy_unknown(switch: Switch) -> ev.Halted:
         summary=f"the daemon ended while the deployment to {switch.candidate} ran: what became of it is not known",
         advice=f"look at {switch.candidate}, then `resume` to run the deployment again; it has no traffic",
         closes_step=True,
+    )
+
+
+def _has_traffic(switch: Switch, share: int) -> ev.Halted:
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.DRIFT,
+        summary=f"{switch.candidate} has {percent(share)} of the traffic by another hand: it is not deployed over",
+        advice=f"take its traffic away at the balancer and `adopt` that, or: bluegreen failback {switch.service}",
     )
 
 

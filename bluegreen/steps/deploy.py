@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from bluegreen.core import events as ev
-from bluegreen.core.state import Switch
+from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import Cause
 from bluegreen.ports import Ports
 from bluegreen.steps import looks
+
+
+async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted | None:
+    """The last look before a deployment: what has traffic by another hand is not deployed over."""
+    findings = await looks.steady(lambda: looks.weights(ports, state))
+    if looks.all_ok(findings):
+        return None
+    return looks.halted(switch, Cause.DRIFT if looks.drifted(findings) else Cause.BALANCER_UNREACHABLE, findings)
 
 
 async def run(switch: Switch, ports: Ports) -> ev.Event:

@@ -10,10 +10,24 @@ from typing import TypeVar
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import BalancerError
-from bluegreen.model import Cause, Finding, Phase, Target, TargetState, percent
+from bluegreen.model import Cause, Finding, Phase, Target, TargetState, Weights, percent
 from bluegreen.ports import Balancer, Check, Enough, Ports, Scene
 
 T = TypeVar("T")
+
+LOOKS_MAX = 4
+LOOK_AGAIN_SECONDS = 2.0
+"""How often, and how far apart, a look that is not good is taken before it counts: one may be a flap, or one lost call."""
+
+
+async def steady(look: Callable[[], Awaitable[tuple[Finding, ...]]]) -> tuple[Finding, ...]:
+    """The findings of the first look that is all good, or of the last one; what another hand changed is said at once."""
+    for _ in range(LOOKS_MAX - 1):
+        findings = await look()
+        if all_ok(findings) or drifted(findings):
+            return findings
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    return await look()
 
 
 async def at_all(
@@ -43,7 +57,8 @@ def _healthy(
 ) -> Finding:
     name = f"{point}: {environment} healthy"
     if isinstance(targets, BalancerError):
-        return Finding(name, ok=False, summary=f"health cannot be read: {targets.what}", advice=targets.advice)
+        what = f"health cannot be read: {targets.what}"
+        return Finding(name, ok=False, summary=what, advice=targets.advice, detail={"unread": targets.what})
     registered = targets.get(environment, ())
     good = sum(target.state is TargetState.HEALTHY for target in registered)
     wanted = enough.of(len(registered))
@@ -56,21 +71,46 @@ def _healthy(
     return Finding(name, ok=False, summary=summary, advice=advice, detail=detail)
 
 
+def unread(findings: Sequence[Finding]) -> bool:
+    """Whether all that is not good is so because a balancer could not be read: what it would say is unknown."""
+    failed = [finding for finding in findings if not finding.ok]
+    return bool(failed) and all("unread" in finding.detail for finding in failed)
+
+
 async def weights(ports: Ports, state: ServiceState) -> tuple[Finding, ...]:
-    """One finding a switch point: whether it shows the weights on record."""
-    seen = await at_all(ports.balancers, lambda balancer: balancer.read())
+    """One finding a switch point: whether it shows the weights on record.
+
+    A balancer whose reads may lag behind writes is asked again when its `settle` time is over, before it is believed
+    to show something else.
+    """
+
+    async def shown(balancer: Balancer) -> Weights:
+        first = await balancer.read()
+        point = state.points.get(balancer.point)
+        if not balancer.settle or point is None or first.same_split(point.native):
+            return first
+        await asyncio.sleep(balancer.settle)
+        return await balancer.read()
+
+    seen = await at_all(ports.balancers, shown)
     found = []
-    for name, shown in seen.items():
+    for name, one in seen.items():
         check = f"{name}: weights"
-        if isinstance(shown, BalancerError):
-            found.append(Finding(check, ok=False, summary=f"cannot be read: {shown.what}", advice=shown.advice))
+        if isinstance(one, BalancerError):
+            what, unread = f"cannot be read: {one.what}", {"unread": one.what}
+            found.append(Finding(check, ok=False, summary=what, advice=one.advice, detail=unread))
             continue
         recorded = state.points[name].native if name in state.points else None
-        same = recorded is not None and shown.same_split(recorded)
-        summary = f"{shown}" if same else f"the balancer shows {shown}, the journal says {recorded or 'nothing yet'}"
+        same = recorded is not None and one.same_split(recorded)
+        summary = f"{one}" if same else f"the balancer shows {one}, the journal says {recorded or 'nothing yet'}"
         advice = "" if same else f"put it right at the balancer, or `bluegreen adopt {state.service}`"
-        found.append(Finding(check, ok=same, summary=summary, advice=advice))
+        found.append(Finding(check, ok=same, summary=summary, advice=advice, detail={"shown": str(one)}))
     return tuple(found)
+
+
+def drifted(findings: Sequence[Finding]) -> bool:
+    """Whether a balancer shows other weights than those on record: one that cannot be read is unknown, not changed."""
+    return any(not one.ok and one.check.endswith(": weights") and "shown" in one.detail for one in findings)
 
 
 async def all_checks(checks: Sequence[Check], scene: Scene, accepted: frozenset[str]) -> tuple[Finding, ...]:

@@ -15,8 +15,7 @@ async def run(switch: Switch, state: ServiceState, ports: Ports, store: Store) -
     findings = await examine(switch.candidate, switch.source, switch, state, ports, store)
     if looks.all_ok(findings):
         return ev.PreflightPassed(findings)
-    drifted = any(not finding.ok and finding.check.endswith(": weights") for finding in findings)
-    return looks.halted(switch, Cause.DRIFT if drifted else Cause.PREFLIGHT_FAILED, findings)
+    return looks.halted(switch, Cause.DRIFT if looks.drifted(findings) else Cause.PREFLIGHT_FAILED, findings)
 
 
 async def examine(
@@ -27,18 +26,22 @@ async def examine(
     if switch is not None:
         version, artifact = switch.version, switch.artifact
     scene = ports.scene(candidate, version, artifact)
-    examined = await looks.at_all(ports.balancers, lambda balancer: balancer.examine())
-    findings = [await store.writable()]
-    for name, found in examined.items():
+    findings = [await store.writable(), *await looks.steady(lambda: _examined(ports))]
+    findings.extend(await looks.steady(lambda: looks.weights(ports, state)))
+    findings.append(await _idle(candidate, state, ports, switch.accepted if switch else frozenset()))
+    findings.extend(await looks.steady(lambda: looks.health(ports, live, ports.failback_health)))
+    findings.extend(await ports.deployer.examine(scene))
+    findings.extend(await looks.all_checks(ports.guards, scene, switch.accepted if switch else frozenset()))
+    return tuple(findings)
+
+
+async def _examined(ports: Ports) -> tuple[Finding, ...]:
+    findings: list[Finding] = []
+    for name, found in (await looks.at_all(ports.balancers, lambda balancer: balancer.examine())).items():
         if isinstance(found, BalancerError):
             findings.append(Finding(f"{name}: reachable", ok=False, summary=found.what, advice=found.advice))
         else:
             findings.extend(found)
-    findings.extend(await looks.weights(ports, state))
-    findings.append(await _idle(candidate, state, ports, switch.accepted if switch else frozenset()))
-    findings.extend(await looks.health(ports, live, ports.failback_health))
-    findings.extend(await ports.deployer.examine(scene))
-    findings.extend(await looks.all_checks(ports.guards, scene, switch.accepted if switch else frozenset()))
     return tuple(findings)
 
 

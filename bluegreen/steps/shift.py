@@ -1,7 +1,7 @@
 """Move weights: look, compare, write once, read back. The one room that moves production traffic.
 
 Invariants, whatever fails:
-* nothing is written before the candidate has enough healthy targets at this very moment (law 5);
+* nothing is written before the candidate has shown enough healthy targets and good gates, seconds ago (law 5);
 * nothing is written on top of weights other than those the plan expects (law 4);
 * a write is sent once; a lost answer is returned as lost and looked up, never sent again on a guess (law 3).
 """
@@ -26,20 +26,47 @@ LOOK_SECONDS = 60.0
 LOOK_EVERY = 0.3
 
 
-async def run(
-    step: SetWeights, target: Weights, switch: Switch, state: ServiceState, ports: Ports, clock: Clock
-) -> ev.Event:
-    """WeightsSet with what the balancer shows, OutcomeLost, or a halt with nothing changed by this step."""
+async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted | None:
+    """The last looks before a write: a halt where something is not good, None where the write may be made now.
+
+    Health comes last: it is what may change fastest.
+    """
     forward = switch.kind is Kind.DEPLOYMENT
-    findings = await looks.health(ports, switch.candidate, ports.health if forward else ports.failback_health)
-    if not looks.all_ok(findings):
-        return looks.halted(switch, Cause.UNHEALTHY, findings, split=state)
     if forward and state.share(switch.candidate) > 0:  # before it has traffic, a gate has nothing to see
         scene = ports.scene(switch.candidate, switch.version, switch.artifact)
         findings = await looks.all_checks(ports.gates, scene, switch.accepted)
         if not looks.all_ok(findings):
             return looks.halted(switch, Cause.GATE_FAILED, findings, split=state)
-    return await _write(step, target, switch, ports.balancers[step.point], clock)
+    enough = ports.health if forward else ports.failback_health
+    findings = await looks.steady(lambda: looks.health(ports, switch.candidate, enough))
+    if not looks.all_ok(findings):
+        cause = Cause.BALANCER_UNREACHABLE if looks.unread(findings) else Cause.UNHEALTHY
+        return looks.halted(switch, cause, findings, split=state)
+    return None
+
+
+async def run(step: SetWeights, target: Weights, switch: Switch, ports: Ports, clock: Clock) -> ev.Event:
+    """WeightsSet with what the balancer shows, OutcomeLost, or a halt with nothing changed by this step."""
+    balancer = ports.balancers[step.point]
+    for attempt in range(1, WRITE_TRIES + 1):
+        try:
+            await balancer.write(step.expected, target)
+        except Drifted as drift:
+            if balancer.settle and attempt == 1:  # its reads may lag behind our own last write
+                await clock.sleep(balancer.settle)
+                continue
+            return _drift(switch, step.point, Weights.of(drift.expected), Weights.of(drift.seen))
+        except OutcomeUnknown as lost:
+            return ev.OutcomeLost(step.point, str(lost))
+        except (Throttled, Unreachable) as refusal:
+            if attempt == WRITE_TRIES:
+                return _refused(switch, step, Cause.BALANCER_UNREACHABLE, refusal)
+            await clock.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
+            continue
+        except (AccessDenied, Rejected) as refusal:
+            return _refused(switch, step, Cause.BALANCER_REFUSED, refusal)
+        return await _read_back(step, target, switch, balancer)
+    raise AssertionError("the last try returns")
 
 
 async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> ev.Event:
@@ -70,25 +97,6 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
             )
         last = shown
         await clock.sleep(LOOK_EVERY)
-
-
-async def _write(step: SetWeights, target: Weights, switch: Switch, balancer: Balancer, clock: Clock) -> ev.Event:
-    for attempt in range(1, WRITE_TRIES + 1):
-        try:
-            await balancer.write(step.expected, target)
-        except Drifted as drift:
-            return _drift(switch, step.point, Weights.of(drift.expected), Weights.of(drift.seen))
-        except OutcomeUnknown as lost:
-            return ev.OutcomeLost(step.point, str(lost))
-        except (Throttled, Unreachable) as refusal:
-            if attempt == WRITE_TRIES:
-                return _refused(switch, step, Cause.BALANCER_UNREACHABLE, refusal)
-            await clock.sleep(BACKOFF_SECONDS * 2 ** (attempt - 1))
-            continue
-        except (AccessDenied, Rejected) as refusal:
-            return _refused(switch, step, Cause.BALANCER_REFUSED, refusal)
-        return await _read_back(step, target, switch, balancer)
-    raise AssertionError("the last try returns")
 
 
 async def _read_back(step: SetWeights, target: Weights, switch: Switch, balancer: Balancer) -> ev.Event:

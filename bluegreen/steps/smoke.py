@@ -25,15 +25,15 @@ async def prove_warm(switch: Switch, state: ServiceState, ports: Ports) -> ev.Ev
     Gates are not asked: what they complain of is mostly the very reason for the failback.
     """
     findings = [
-        *await looks.weights(ports, state),
-        *await looks.health(ports, switch.candidate, ports.failback_health),
+        *await looks.steady(lambda: looks.weights(ports, state)),
+        *await looks.steady(lambda: looks.health(ports, switch.candidate, ports.failback_health)),
     ]
     if state.share(switch.candidate) == 0:
         findings.extend(await _smoke_warm(switch, ports))
     if looks.all_ok(findings):
         return ev.WarmProven(tuple(findings))
-    drifted = any(not finding.ok and finding.check.endswith(": weights") for finding in findings)
-    return looks.halted(switch, Cause.DRIFT if drifted else Cause.PREFLIGHT_FAILED, findings, split=state)
+    cause = Cause.DRIFT if looks.drifted(findings) else Cause.PREFLIGHT_FAILED
+    return looks.halted(switch, cause, findings, split=state)
 
 
 async def _smoke_warm(switch: Switch, ports: Ports) -> tuple[Finding, ...]:

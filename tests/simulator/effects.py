@@ -1,0 +1,186 @@
+"""What must be true of everything that the daemon does to the world: told by the fakes as it happens.
+
+It believes neither the engine nor its state: it has the journal as it was written (read by the laws of every journal),
+what the balancers really showed and were told, and what the deployers and checks really answered.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bluegreen.core import events as ev
+from bluegreen.model import Kind, Weights
+from tests.invariants import JournalLaws, Law, broken, real
+
+FRESH_SECONDS = 30.0
+"""How old the health and the gates may be that a write is made on; most of it is for a write that is tried again."""
+TOLD_SECONDS = 60.0
+"""Within this a readable balancer that shows something else than the journal says is told of as drift, or halts."""
+
+
+@dataclass
+class Proofs:
+    """What the candidate has shown since it last had to prove itself."""
+
+    smoke: set[str] = field(default_factory=set)
+    healthy: dict[str, float] = field(default_factory=dict)
+    gates: dict[str, float] = field(default_factory=dict)
+
+
+class EffectLaws:
+    """Watches one history. `now` gives the seconds since it began."""
+
+    def __init__(self, smoke: frozenset[str], gates: frozenset[str], now: Callable[[], float]) -> None:
+        self.journal, self.now = JournalLaws(), now
+        self.smoke_checks, self.gate_checks = smoke, gates
+        self.proofs = Proofs()
+        self.accepted: set[str] = set()
+        self.shown: defaultdict[str, list[Weights]] = defaultdict(list)
+        """What each point's reads gave since the intent, or since the answer was lost."""
+        self.sent: set[str] = set()
+        """Points with a write sent since its intent."""
+        self.holds: dict[str, str | None] = {}
+        """What was really deployed, by environment."""
+        self.running: set[str] = set()
+        self.warm: dict[str, bool] = {}
+        self.version: str | None = None
+        self.replace_warm = False
+        self.deploys: dict[str, int] = {}
+
+    # --- the journal ---
+
+    def entry(self, record: ev.Record) -> None:
+        """An entry became durable."""
+        self._outcome_was_seen(record.event)
+        self.journal.entry(record)
+        match record.event:
+            case ev.Requested(version=version, replace_warm=replace, candidate=candidate):
+                self.version, self.replace_warm = version, replace
+                self.proofs, self.accepted = Proofs(), set()
+                if self.journal.kind is Kind.DEPLOYMENT and self.warm.get(candidate) and not replace:
+                    broken(Law.WARM_STAYS, f"{candidate} is warm and protected, and is deployed over")
+            case ev.Restarted() | ev.Resumed() | ev.Approved():
+                self.proofs = Proofs()
+                if isinstance(record.event, ev.Restarted):
+                    self.shown.clear()
+            case ev.CheckAccepted(check=check):
+                self.accepted.add(check)
+            case ev.StepStarted(step="set_weights"):
+                self.sent.clear()
+                self.shown.clear()
+            case ev.OutcomeLost(point=point):
+                self.shown[point].clear()
+            case _:
+                pass
+
+    def _outcome_was_seen(self, event: ev.Event) -> None:
+        match event:
+            case ev.WeightsSet(point=point, weights=weights, recovered=recovered):
+                seen = self.shown[point]
+                if not seen or not weights.same_split(seen[-1]):
+                    broken(Law.COMPARED, f"{point}: {weights} is on record, the balancer showed {seen[-1:]}")
+                if recovered and (len(seen) < 2 or not seen[-2].same_split(weights)):
+                    broken(Law.INTENT_FIRST, f"{point}: an unknown outcome is believed after {len(seen)} reads")
+            case ev.WeightsUnchanged(point=point):
+                seen = self.shown[point]
+                if len(seen) < 2 or not seen[-1].same_split(seen[-2]):
+                    broken(Law.INTENT_FIRST, f"{point}: called unchanged after {seen[-2:]}")
+            case _:
+                pass
+
+    # --- the balancers ---
+
+    def read(self, point: str, weights: Weights) -> None:
+        """A balancer told its weights."""
+        self.shown[point].append(weights)
+
+    def health(self, point: str, healthy: Mapping[str, float]) -> None:
+        """A balancer told which part of each environment's targets is healthy."""
+        wanted = 0.5 if self.journal.kind is Kind.FAILBACK else 1.0
+        if healthy.get(self.journal.candidate, 0.0) >= wanted:
+            self.proofs.healthy[point] = self.now()
+        else:
+            self.proofs.healthy.pop(point, None)
+
+    def asked(self, point: str, expected: Weights, target: Weights) -> None:
+        """The daemon sends a write."""
+        journal = self.journal
+        if journal.halted:
+            broken(Law.HALT_HOLDS, f"{target} is sent to {point} while {journal.switch} is halted")
+        if journal.switch is None:
+            broken(Law.INTENT_FIRST, f"{point} is written and no switch is open")
+        if point not in journal.intents or not journal.intents[point].same_split(target):
+            broken(Law.INTENT_FIRST, f"{target} is sent to {point}, the intent is {journal.intents.get(point)}")
+        if not expected.same_split(journal.points[point]):
+            broken(
+                Law.COMPARED, f"{point}: {target} is sent on top of {expected}, on record is {journal.points[point]}"
+            )
+        self._proven(point)
+
+    def reached(self, point: str) -> None:
+        """A write has reached its balancer: it surely was sent."""
+        if point in self.sent:
+            broken(Law.INTENT_FIRST, f"{point} is written twice on one intent")
+        self.sent.add(point)
+
+    def _proven(self, point: str) -> None:
+        journal, proofs = self.journal, self.proofs
+        missing = set(journal.plan_points) - {p for p, at in proofs.healthy.items() if self.now() - at < FRESH_SECONDS}
+        if missing:
+            broken(
+                Law.PROVEN, f"{journal.candidate} gets traffic at {point}, its health at {missing} was not seen good"
+            )
+        carries = any(real(weights, journal.candidate) > 0 for weights in journal.points.values())
+        if journal.kind is Kind.FAILBACK:
+            return
+        if self.holds.get(journal.candidate) != self.version:
+            broken(Law.PROVEN, f"{journal.candidate} holds {self.holds.get(journal.candidate)}, not {self.version}")
+        if unproven := self.smoke_checks - proofs.smoke - self.accepted:
+            broken(Law.PROVEN, f"{journal.candidate} gets traffic without a good {sorted(unproven)}")
+        looked = {name for name, at in proofs.gates.items() if self.now() - at < FRESH_SECONDS} | self.accepted
+        if carries and (unseen := self.gate_checks - looked):
+            broken(Law.PROVEN, f"{journal.candidate} gets more traffic, {sorted(unseen)} not seen good")
+
+    def written(self, point: str, before: Weights, after: Weights) -> None:
+        """The daemon's write took effect."""
+        if not after.total:
+            broken(Law.NEVER_ZERO, f"{point} gives nobody any traffic")
+        if point in self.journal.intents and self.journal.intents[point].same_split(after):
+            candidate = self.journal.aims[point]
+            if real(after, candidate) < real(before, candidate):
+                broken(Law.NO_WAY_BACK, f"{point} goes from {before} to {after}, away from {candidate}")
+
+    # --- deployers and checks ---
+
+    def deploy_begins(self, environment: str, version: str | None, carrying: bool) -> None:
+        """A deploy command starts."""
+        journal = self.journal
+        if journal.halted:
+            broken(Law.FAILED_STAYS, f"{version} is deployed to {environment} while {journal.switch} is halted")
+        if not journal.deploying or environment != journal.candidate:
+            broken(Law.INTENT_FIRST, f"{version} is deployed to {environment} without an intent")
+        if carrying or any(weights.share(environment) for weights in journal.points.values()):
+            broken(Law.NO_WAY_BACK, f"{environment} has traffic and is deployed over")
+        if self.running:
+            broken(Law.ONCE_ONLY, f"a deploy command starts while one runs in {sorted(self.running)}")
+        self.running.add(environment)
+        self.holds[environment] = None
+        self.proofs = Proofs()
+
+    def deploy_ends(self, environment: str, version: str | None, ok: bool) -> None:
+        """It ended, or was ended."""
+        self.running.discard(environment)
+        self.holds[environment] = version if ok else None
+
+    def checked(self, name: str, environment: str, version: str | None, ok: bool) -> None:
+        """A check answered."""
+        if environment != self.journal.candidate or (version is not None and version != self.version):
+            return
+        if name in self.smoke_checks:
+            (self.proofs.smoke.add if ok else self.proofs.smoke.discard)(name)
+        elif ok:
+            self.proofs.gates[name] = self.now()
+        else:
+            self.proofs.gates.pop(name, None)

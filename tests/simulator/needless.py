@@ -1,0 +1,40 @@
+"""Which halts nobody needed: those for which nothing happened that a person has to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bluegreen.core import events as ev
+from bluegreen.core.events import Record
+from bluegreen.model import Cause
+from tests.simulator.weather import Fault
+from tests.simulator.world import World
+
+NEEDED: dict[Cause, frozenset[Fault]] = {
+    Cause.CHECK_FAILED: frozenset({Fault.SMOKE_BAD, Fault.HANGING_CHECK}),
+    Cause.GATE_FAILED: frozenset({Fault.GATE_BAD, Fault.HANGING_CHECK}),
+    Cause.UNHEALTHY: frozenset({Fault.ILL, Fault.FLAP, Fault.AWAY, Fault.CREDENTIALS, Fault.UNREACHABLE}),
+    Cause.DEPLOY_FAILED: frozenset({Fault.DEPLOY_FAILS, Fault.DEPLOY_HANGS}),
+    Cause.PREFLIGHT_FAILED: frozenset(
+        {Fault.AWAY, Fault.CREDENTIALS, Fault.ILL, Fault.SMOKE_BAD, Fault.HANGING_CHECK, Fault.DRIFT, Fault.DRIFT_BACK}
+    ),
+    Cause.DRIFT: frozenset({Fault.DRIFT, Fault.DRIFT_BACK, Fault.REQUEST_LATE}),
+    Cause.BALANCER_REFUSED: frozenset({Fault.REJECTED, Fault.CREDENTIALS}),
+    Cause.BALANCER_UNREACHABLE: frozenset({Fault.AWAY, Fault.CREDENTIALS}),
+    Cause.OUTCOME_UNKNOWN: frozenset(
+        {Fault.AWAY, Fault.CREDENTIALS, Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.REQUEST_LATE}
+    ),
+    Cause.INTERRUPTED: frozenset({Fault.CRASH, Fault.RESTART, Fault.APPEND_UNKNOWN, Fault.DISK_FULL}),
+    Cause.BUG: frozenset({Fault.CHECK_RAISES, Fault.DRIVER_RAISES}),
+}  # fmt: skip
+
+
+def found(halts: Sequence[Record], world: World) -> list[str]:
+    """The daemon's halts whose cause has no fault behind it."""
+    needless = []
+    for record in halts:
+        event = record.event
+        assert isinstance(event, ev.Halted)
+        if not NEEDED.get(event.cause, frozenset(Fault)) & set(world.weather.struck):
+            needless.append(f"{event.cause}: {event.summary}")
+    return needless

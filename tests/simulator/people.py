@@ -1,0 +1,129 @@
+"""Operators who send anything at any time, and the other hands that change the world behind the daemon's back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+from bluegreen.core.requests import Ask
+from bluegreen.core.state import Switch
+from bluegreen.engine import ServiceEngine
+from bluegreen.errors import BlueGreenError, StoreError
+from bluegreen.fleet import Fleet
+from bluegreen.model import WHOLE, Actor, Condition, Weights
+from tests.invariants import Law, broken
+from tests.simulator.weather import Fault
+from tests.simulator.world import World
+
+SHORT = ("approve", "pause", "resume", "promote", "abort", "accept", "halt", "release", "adopt")
+
+
+class People:
+    """One or two operators at one daemon."""
+
+    def __init__(self, world: World, engine: ServiceEngine, fleet: Fleet) -> None:
+        self._world, self._engine, self._fleet = world, engine, fleet
+        self._dice = world.dice
+
+    async def at_work(self) -> None:
+        """Ask for something now and then, sensible or not, as long as the storm lasts."""
+        while not self._world.weather.over:
+            await self._world.pause(25.0)
+            verb = self._fancied()
+            if self._world.weather.strikes(Fault.TWO_OPERATORS):
+                await asyncio.gather(self.ask(verb), self.ask(self._dice.choice([verb, self._fancied()])))
+            elif self._world.weather.strikes(Fault.REPEATED):
+                await self._twice(verb)
+            else:
+                await self.ask(verb)
+
+    async def ask(self, verb: str, key: str | None = None) -> Switch | None:
+        """Ask for a verb; gives the switch it led to, None where it was refused or nothing began."""
+        ask = Ask(Actor("uid:1000(ann)"), "as they like", key, key)
+        try:
+            led_to = await self._asked(verb, ask)
+        except StoreError:
+            return None  # nobody was told that it is done
+        except BlueGreenError:
+            return None
+        if led_to is not None and verb in ("deploy", "failback"):
+            self._world.acknowledged.add(led_to.id)
+        return led_to
+
+    async def _asked(self, verb: str, ask: Ask) -> Switch | None:
+        if verb == "deploy":
+            version = f"v{self._dice.randrange(100)}"
+            return await self._fleet.deploy("web", version, ask, replace_warm=self._dice.random() < 0.3)
+        if verb == "failback":
+            return await self._fleet.failback("web", None, ask)
+        check = ""
+        if verb == "accept" and (switch := self._engine.state.open_switch) is not None and switch.halt is not None:
+            check = next((finding.check for finding in switch.halt.failed()), "")
+        return await self._fleet.ask("web", verb, ask, check=check)
+
+    async def _twice(self, verb: str) -> None:
+        """A client that got no answer sends the same request again."""
+        key = f"key-{next(self._world.ids)}"
+        first = await self.ask(verb, key)
+        await self._world.pause(10.0)
+        again = await self.ask(verb, key)
+        if verb in ("deploy", "failback") and first is not None and again is not None and first.id != again.id:
+            broken(Law.ONE_SWITCH, f"one request led to {first.id} and to {again.id}")
+
+    def _fancied(self) -> str:
+        """Mostly what makes sense, sometimes anything."""
+        if self._world.weather.strikes(Fault.OPERATOR):
+            return self._dice.choice([*SHORT, "deploy", "failback"])
+        switch = self._engine.state.open_switch
+        if switch is None:
+            return self._dice.choice(["deploy", "deploy", "deploy", "failback"])
+        if switch.awaiting_approval:
+            return "approve"
+        if switch.condition is Condition.HALTED:
+            return self._dice.choice(["resume", "resume", "accept", "adopt", "failback", "abort", "deploy"])
+        return "resume" if switch.condition is Condition.PAUSED else "approve"
+
+
+class OtherHands:
+    """Whoever else has a hand in the balancers, the targets and the clock."""
+
+    def __init__(self, world: World) -> None:
+        self._world, self._dice = world, world.dice
+
+    async def at_work(self) -> None:
+        """Meddle now and then, as long as the storm lasts."""
+        acts: dict[Fault, Callable[[], Awaitable[None]]] = {
+            Fault.DRIFT: self._drift,
+            Fault.DRIFT_BACK: self._drift_and_back,
+            Fault.ILL: self._fall_ill,
+            Fault.CLOCK_JUMP: self._jump,
+        }
+        while not self._world.weather.over:
+            await self._world.pause(30.0)
+            for fault, act in acts.items():
+                if self._world.weather.strikes(fault):
+                    await act()
+
+    async def _drift(self) -> None:
+        balancer = self._world.balancers[self._dice.choice(self._world.layout.points)]
+        names = self._world.layout.environments
+        share = self._dice.choice([0, 70, 300, 999, WHOLE])
+        first, *rest = self._dice.sample(names, len(names))
+        balancer.meddle(Weights.of({**dict.fromkeys(rest[1:], 0), rest[0]: share, first: WHOLE - share}))
+
+    async def _drift_and_back(self) -> None:
+        balancer = self._world.balancers[self._dice.choice(self._world.layout.points)]
+        before = balancer.truth
+        await self._drift()
+        await self._world.pause(25.0)
+        balancer.meddle(before)
+
+    async def _fall_ill(self) -> None:
+        name = self._dice.choice(self._world.layout.environments)
+        self._world.ill.add(name)
+        await self._world.pause(60.0)
+        self._world.ill.discard(name)
+
+    async def _jump(self) -> None:
+        self._world.clock.jumped += timedelta(seconds=self._dice.choice([-86400, -3600, -30, 30, 3600, 86400]))

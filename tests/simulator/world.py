@@ -1,0 +1,341 @@
+"""The world of one history: balancers, deployer, checks and journal that lie, fail and dawdle as the weather says.
+
+They are the ports of the unmodified engine, in virtual time. What really happens here outlives the daemon: a request
+that was sent arrives, whoever dies meanwhile. Everything is told to the laws as it happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+from bluegreen.core.events import Entry, Record
+from bluegreen.errors import (
+    AccessDenied,
+    AppendUnknown,
+    Drifted,
+    OutcomeUnknown,
+    Rejected,
+    StoreError,
+    Throttled,
+    Unreachable,
+)
+from bluegreen.model import WHOLE, Finding, Plan, Target, TargetState, Weights
+from bluegreen.ports import DeployOutcome, Enough, Environment, Ports, Scene, Setup
+from bluegreen.store.memory import MemoryStore
+from tests.invariants import LawBroken
+from tests.simulator.effects import EffectLaws
+from tests.simulator.weather import Fault, Weather
+from tests.virtual import START
+
+ANSWER_SECONDS = 5.0
+"""The longest that a call to a balancer takes."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a history is about."""
+
+    points: tuple[str, ...]
+    environments: tuple[str, ...]
+    plan: Plan
+    failback: Plan
+    settle: float
+    targets: int
+
+
+def layout(dice: Random) -> Layout:
+    """One to three switch points, two or three environments, any plan."""
+    points = ("eu", "us", "ap")[: dice.choice([1, 1, 2, 2, 3])]
+    steps = (*sorted(dice.sample([10, 50, 250, 500], dice.randrange(3))), WHOLE)
+    again = dice.random() < 0.5
+    wait = dice.choice([0.0, 8.0, 20.0, None])
+    plan = Plan(points, steps, wait, dice.choice([0.0, 20.0]), dice.choice([0.0, 600.0]), again)
+    failback = Plan(points, dice.choice([(WHOLE,), (500, WHOLE)]))
+    environments = ("blue", "green", "red")[: dice.choice([2, 2, 3])]
+    return Layout(points, environments, plan, failback, dice.choice([0.0, 0.0, 3.0]), dice.choice([1, 3]))
+
+
+class Clock:
+    """ports.Clock whose wall time jumps; sleeping is not touched by that."""
+
+    def __init__(self) -> None:
+        self.jumped = timedelta()
+
+    def now(self) -> datetime:
+        return START + self.jumped + timedelta(seconds=asyncio.get_running_loop().time())
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Journal(MemoryStore):
+    """A journal whose disk fails at times; the laws read every entry that is durable."""
+
+    def __init__(self, weather: Weather, laws: EffectLaws) -> None:
+        super().__init__()
+        self._weather, self._laws = weather, laws
+
+    async def append(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
+        await asyncio.sleep(0.001)
+        if self._weather.strikes(Fault.DISK_FULL):
+            raise StoreError("the disk is full: nothing was written", "make room")
+        if self._weather.strikes(Fault.APPEND_UNKNOWN):
+            kept = self._weather.struck[Fault.APPEND_UNKNOWN] % 2 == 0
+            if kept:
+                await self._durable(service, expected, records)
+            raise AppendUnknown("an I/O error", "end the process")
+        return await self._durable(service, expected, records)
+
+    async def _durable(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
+        entries = await super().append(service, expected, records)
+        for record in records:
+            self._laws.entry(record)
+        return entries
+
+
+class Witness:
+    """Hands everything on to the laws, and keeps what they say first: the engine may take it for a defect of a port."""
+
+    def __init__(self, laws: EffectLaws) -> None:
+        self._laws = laws
+        self.broken: LawBroken | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        told = getattr(self._laws, name)
+        if not callable(told):
+            return told
+
+        def tell(*args: Any) -> None:
+            try:
+                told(*args)
+            except LawBroken as law:
+                self.broken = self.broken or law
+                raise
+
+        return tell
+
+
+class World:
+    """Everything outside of the daemon, and ports.Workshop for it."""
+
+    def __init__(self, seed: int) -> None:
+        self.dice = Random(seed)
+        self.layout = layout(self.dice)
+        self.weather = Weather(self.dice, self.dice.randrange(1, 7))
+        self.witness = Witness(EffectLaws(frozenset({"orders", "version"}), frozenset({"errors"}), self.time))
+        self.laws: EffectLaws = self.witness  # type: ignore[assignment] # everything is told to the laws through it
+        self.acknowledged: set[str] = set()
+        self.clock, self.journal = Clock(), Journal(self.weather, self.laws)
+        self.ids = itertools.count()
+        self.ill: set[str] = set()
+        self.denied_until = 0.0
+        self.stopping = False
+        """A process is ending in good order at this moment."""
+        self.balancers = {name: Balancer(name, self) for name in self.layout.points}
+        self.checks = {name: Check(name, self) for name in ("orders", "version", "errors")}
+        self.deployer = Deployer(self)
+        self.history: list[str] = []
+        """Every effect in its order: with the journal, what two runs of one seed must have in common."""
+
+    def setup(self) -> Setup:
+        one = self.layout
+        return Setup("web", one.environments, one.plan, one.failback, "{}", "hash")
+
+    def restore(self, config: str) -> Setup:
+        return self.setup()
+
+    def open(self, setup: Setup) -> Ports:
+        return Ports(
+            service="web",
+            environments=tuple(Environment(name, {}) for name in self.layout.environments),
+            balancers=dict(self.balancers),
+            deployer=self.deployer,
+            smoke=(self.checks["orders"], self.checks["version"]),
+            smoke_unversioned=frozenset({"orders"}),
+            gates=(self.checks["errors"],),
+            guards=(),
+            health=Enough(share=1000),
+            health_timeout=30.0,
+            health_every=1.0,
+            failback_health=Enough(share=500),
+        )
+
+    def time(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def pause(self, most: float) -> None:
+        await asyncio.sleep(self.dice.uniform(0.001, most))
+
+    def tell(self, what: str) -> None:
+        self.history.append(f"{self.time():.3f} {what}")
+
+    def told_to_carry(self, environment: str) -> bool:
+        """Whether a balancer has told the daemon, a moment ago or earlier, that the environment has traffic."""
+        told = [one.told for one in self.balancers.values() if one.told is not None]
+        return any(weights.share(environment) for weights, at in told if at < self.time() - 0.5)
+
+    def storm_over(self) -> None:
+        """Nothing strikes any more, and what was ill is well; what another hand changed stays changed."""
+        self.weather.over = True
+        self.ill.clear()
+        self.denied_until = 0.0
+        for balancer in self.balancers.values():
+            balancer.away_until = 0.0
+
+
+class Balancer:
+    """ports.Balancer. `truth` is what users get; reads may lag behind it by `settle`."""
+
+    kind = "simulated"
+
+    def __init__(self, point: str, world: World) -> None:
+        self.point, self._world = point, world
+        self.settle = world.layout.settle
+        self.truth = Weights.of({name: WHOLE * (name == "blue") for name in world.layout.environments})
+        self._before, self._changed_at = self.truth, -1e9
+        self.away_until = 0.0
+        self.told: tuple[Weights, float] | None = None
+
+    def native(self, split: Weights) -> Weights:
+        return Weights.of({name: split.get(name, 0) for name in self._world.layout.environments})
+
+    async def read(self) -> Weights:
+        await self._reachable()
+        shown = self._shown()
+        self.told = (shown, self._world.time())
+        self._world.laws.read(self.point, shown)
+        return shown
+
+    def _shown(self) -> Weights:
+        lags = self._world.time() < self._changed_at + self.settle * 0.9
+        return self._before if lags and self._world.weather.strikes(Fault.READ_LAG) else self.truth
+
+    async def targets(self) -> Mapping[str, tuple[Target, ...]]:
+        await self._reachable()
+        count, found = self._world.layout.targets, {}
+        for name in self._world.layout.environments:
+            flap = self._world.weather.strikes(Fault.FLAP)
+            state = TargetState.UNHEALTHY if name in self._world.ill or flap else TargetState.HEALTHY
+            found[name] = tuple(Target(f"{name}-{n}", state) for n in range(count))
+        well = {name: sum(t.state is TargetState.HEALTHY for t in targets) / count for name, targets in found.items()}
+        self._world.laws.health(self.point, well)
+        return found
+
+    async def write(self, expected: Weights, target: Weights) -> None:
+        world = self._world
+        world.laws.asked(self.point, expected, target)
+        await self._reachable()
+        if world.weather.strikes(Fault.REJECTED):
+            raise Rejected(f"{self.point} refuses", "look at it")
+        shown = self._shown()
+        if not shown.same_split(expected):
+            raise Drifted(f"{self.point} shows {shown}", expected, shown)
+        world.laws.reached(self.point)
+        if world.weather.strikes(Fault.REQUEST_LOST):
+            await asyncio.sleep(ANSWER_SECONDS)
+            raise OutcomeUnknown(f"{self.point}: no answer")
+        late = world.weather.strikes(Fault.REQUEST_LATE)
+        delay = world.dice.uniform(ANSWER_SECONDS, 20.0) if late else world.dice.uniform(0.001, 0.3)
+        asyncio.get_running_loop().call_later(delay, self._arrives, expected, target)
+        if late or world.weather.strikes(Fault.ANSWER_LOST):
+            await asyncio.sleep(ANSWER_SECONDS)
+            raise OutcomeUnknown(f"{self.point}: no answer")
+        slow = 3.0 if world.weather.strikes(Fault.ANSWER_LATE) else 0.01
+        await asyncio.sleep(delay + slow)
+
+    def _arrives(self, expected: Weights, target: Weights) -> None:
+        """The request takes effect; without a compare-and-set at the balancer, on whatever is there."""
+        self._world.laws.written(self.point, expected, target)
+        self._become(target)
+        self._world.tell(f"{self.point} shows {target}")
+
+    def meddle(self, weights: Weights) -> None:
+        """Another hand changes it."""
+        self._become(weights)
+        self._world.tell(f"{self.point} is made to show {weights}")
+
+    def _become(self, weights: Weights) -> None:
+        self._before, self._changed_at, self.truth = self.truth, self._world.time(), weights
+
+    async def examine(self) -> tuple[Finding, ...]:
+        try:
+            await self._reachable()
+        except (Unreachable, Throttled, AccessDenied) as error:
+            return (Finding(f"{self.point}: reachable", ok=False, summary=error.what),)
+        return (Finding(f"{self.point}: reachable", ok=True, summary="answers"),)
+
+    async def close(self) -> None: ...
+
+    async def _reachable(self) -> None:
+        world, weather = self._world, self._world.weather
+        await world.pause(0.05)
+        if weather.strikes(Fault.DRIVER_RAISES):
+            raise KeyError("a defect in the driver")
+        if weather.strikes(Fault.AWAY):
+            self.away_until = world.time() + world.dice.uniform(1.0, 120.0)
+        if weather.strikes(Fault.CREDENTIALS):
+            world.denied_until = world.time() + world.dice.uniform(5.0, 120.0)
+        if world.time() < self.away_until or weather.strikes(Fault.UNREACHABLE):
+            raise Unreachable(f"{self.point}: no connection")
+        if world.time() < world.denied_until:
+            raise AccessDenied(f"{self.point}: ExpiredToken", "renew the credentials")
+        if weather.strikes(Fault.THROTTLED):
+            raise Throttled(f"{self.point}: too many requests")
+
+
+class Deployer:
+    """ports.Deployer: a command that takes its time."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def deploy(self, scene: Scene) -> DeployOutcome:
+        world, ok = self._world, False
+        world.laws.deploy_begins(scene.environment, scene.version, world.told_to_carry(scene.environment))
+        world.tell(f"{scene.version} is deployed to {scene.environment}")
+        try:
+            await world.pause(3.0)
+            if world.weather.strikes(Fault.DEPLOY_HANGS):
+                await asyncio.sleep(30.0)
+                return DeployOutcome(False, "time-out")
+            ok = not world.weather.strikes(Fault.DEPLOY_FAILS)
+            return DeployOutcome(ok, "deployed" if ok else "ended with 3")
+        finally:
+            world.laws.deploy_ends(scene.environment, scene.version, ok)
+
+    async def examine(self, scene: Scene) -> tuple[Finding, ...]:
+        return ()
+
+    async def keep(self, may_touch: Callable[[str], bool]) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Check:
+    """ports.Check: good, unless the weather or the environment's health says otherwise."""
+
+    every = 2.0
+
+    def __init__(self, name: str, world: World) -> None:
+        self.name, self._world = name, world
+
+    async def look(self, scene: Scene) -> Finding:
+        world, weather = self._world, self._world.weather
+        await world.pause(5.0 if weather.strikes(Fault.SLOW_CHECK) else 0.2)
+        if weather.strikes(Fault.CHECK_RAISES):
+            raise ValueError("a defect in the check")
+        hangs = weather.strikes(Fault.HANGING_CHECK)
+        if hangs:
+            await asyncio.sleep(60.0)
+        bad = weather.strikes(Fault.GATE_BAD if self.name == "errors" else Fault.SMOKE_BAD)
+        ok = not (bad or hangs)
+        world.laws.checked(self.name, scene.environment, scene.version, ok)
+        return Finding(self.name, ok=ok, summary="good" if ok else "bad", acceptable=True)
+
+    async def close(self) -> None: ...
