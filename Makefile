@@ -1,6 +1,6 @@
 # The commands of the README. Everything a clean machine with Python 3.11 lacks is installed here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench kill diagram clean
+.PHONY: help demo test check format bench kill simulate diagram clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev ## figures: switch latency against the bare call, journal ap
 
 kill: $(VENV)/.dev ## kill the daemon N times with -9 under load (N=1000)
 	KILLS=$(or $(N),1000) $(BIN)/pytest -q -s tests/kills
+
+simulate: $(VENV)/.dev ## N simulated histories of the engine from SEED on (N=100000 SEED=0)
+	$(BIN)/python -m tests.simulator $(or $(N),100000) $(or $(SEED),0)
 
 diagram: $(VENV)/.dev ## the state diagram of the README, from the transition table
 	@$(BIN)/python -m bluegreen.core.diagram

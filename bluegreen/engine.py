@@ -242,7 +242,7 @@ class ServiceEngine:
                     await self._record([self._halted(Cause.BALANCER_REFUSED, str(refusal))])
                     return
                 await self._record([ev.StepStarted("set_weights", step.point, step.expected, target, step.split)])
-            hand = shift.run(step, target, self._switch(), self._told(), self._clock)
+            hand = shift.run(step, target, self._switch(), self._told(), self._clock, self._wanted)
             if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
                 async with self._lock:
                     await self._record([outcome])
@@ -268,6 +268,9 @@ class ServiceEngine:
         finally:
             if looking_up:
                 self._balancers.release()
+
+    def _wanted(self) -> bool:
+        return self._switch().condition is Condition.RUNNING and not self._stopping
 
     async def _undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
         """The finished look; None where it was cut short."""

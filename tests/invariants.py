@@ -7,6 +7,7 @@ fold with the product's own tables: a bug there must be seen here. What is broke
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 from typing import NoReturn
@@ -81,6 +82,8 @@ class JournalLaws:
         """A deployment was under way when its process was lost: nobody knows what became of it."""
         self.again = False
         self.plan_points: tuple[str, ...] = ()
+        self.warm: dict[str, datetime] = {}
+        """Until when each environment that was live before is protected."""
 
     def entry(self, record: ev.Record) -> None:
         """One entry further."""
@@ -118,6 +121,9 @@ class JournalLaws:
             broken(Law.ONE_SWITCH, f"{record.switch} begins while {self.switch} is open")
         if event.switch_kind is Kind.FAILBACK and (record.by == DAEMON or not record.reason):
             broken(Law.NAMED, f"a failback by {record.by}, reason {record.reason!r}")
+        until = self.warm.pop(event.candidate, record.at)
+        if event.switch_kind is Kind.DEPLOYMENT and record.at < until and not event.replace_warm:
+            broken(Law.WARM_STAYS, f"{event.candidate} is deployed over and is protected until {until}")
         self.switch, self.kind, self.candidate = record.switch, event.switch_kind, event.candidate
         self.plan_points, self.again = event.plan.points, event.plan.deploy_again
         self.halted = self.waiting = self.proven = self.deploying = self.deploy_owed = False
@@ -129,6 +135,8 @@ class JournalLaws:
             for point in self.plan_points:
                 if self.points[point].share(self.candidate) != WHOLE:
                     broken(Law.COMPARED, f"complete, and {point} shows {self.points[point]}")
+            if record.event.environment is not None and record.event.protected_until is not None:
+                self.warm[record.event.environment] = record.event.protected_until
         self.switch, self.kind, self.halted, self.open_write = None, None, False, None
 
     def _halts(self, event: ev.Halted) -> None:
@@ -162,6 +170,8 @@ class JournalLaws:
                 self._outcome(point)
             case ev.OutcomeLost():
                 self.open_write = None
+            case ev.WarmReleased(environment=environment):
+                self.warm.pop(environment, None)
             case ev.PointForgotten(point=point):
                 self.points.pop(point, None)
                 self.intents.pop(point, None)

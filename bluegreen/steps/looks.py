@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 LOOKS_MAX = 4
 LOOK_AGAIN_SECONDS = 2.0
-"""How often, and how far apart, a look that is not good is taken before it counts: one may be a flap, or one lost call."""
+"""How often, and how far apart, a look that is not good is taken before it counts: one may be a flap or a lost call."""
 
 
 async def steady(look: Callable[[], Awaitable[tuple[Finding, ...]]]) -> tuple[Finding, ...]:
-    """The findings of the first look that is all good, or of the last one; what another hand changed is said at once."""
+    """The findings of the first look that is all good, or of the last; what another hand changed is said at once."""
     for _ in range(LOOKS_MAX - 1):
         findings = await look()
         if all_ok(findings) or drifted(findings):

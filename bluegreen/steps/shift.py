@@ -9,6 +9,7 @@ Invariants, whatever fails:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
@@ -45,10 +46,17 @@ async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted 
     return None
 
 
-async def run(step: SetWeights, target: Weights, switch: Switch, ports: Ports, clock: Clock) -> ev.Event:
-    """WeightsSet with what the balancer shows, OutcomeLost, or a halt with nothing changed by this step."""
+async def run(
+    step: SetWeights, target: Weights, switch: Switch, ports: Ports, clock: Clock, wanted: Callable[[], bool]
+) -> ev.Event:
+    """WeightsSet with what the balancer shows, OutcomeLost, or a halt with nothing changed by this step.
+
+    `wanted` says before each try whether it is still wanted: a person may have stopped the line. WeightsUnchanged then.
+    """
     balancer = ports.balancers[step.point]
     for attempt in range(1, WRITE_TRIES + 1):
+        if not wanted():
+            return ev.WeightsUnchanged(step.point)
         try:
             await balancer.write(step.expected, target)
         except Drifted as drift:

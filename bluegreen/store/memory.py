@@ -47,6 +47,10 @@ class MemoryStore:
         entries = [parse(body, hash_) for body, hash_ in self._rows[after:]]
         return tuple([entry for entry in entries if service in (None, entry.record.service)][:limit])
 
+    def bodies(self) -> tuple[str, ...]:
+        """The entries' texts, oldest first."""
+        return tuple([body for body, _ in self._rows])
+
     async def writable(self) -> Finding:
         """See ports.Store."""
         failing = bool(self.faults) and isinstance(self.faults[0][0], StoreError)

@@ -26,6 +26,7 @@ class Proofs:
 
     smoke: set[str] = field(default_factory=set)
     healthy: dict[str, float] = field(default_factory=dict)
+    ill: dict[str, float] = field(default_factory=dict)
     gates: dict[str, float] = field(default_factory=dict)
 
 
@@ -44,10 +45,7 @@ class EffectLaws:
         self.holds: dict[str, str | None] = {}
         """What was really deployed, by environment."""
         self.running: set[str] = set()
-        self.warm: dict[str, bool] = {}
         self.version: str | None = None
-        self.replace_warm = False
-        self.deploys: dict[str, int] = {}
 
     # --- the journal ---
 
@@ -56,11 +54,9 @@ class EffectLaws:
         self._outcome_was_seen(record.event)
         self.journal.entry(record)
         match record.event:
-            case ev.Requested(version=version, replace_warm=replace, candidate=candidate):
-                self.version, self.replace_warm = version, replace
+            case ev.Requested(version=version):
+                self.version = version
                 self.proofs, self.accepted = Proofs(), set()
-                if self.journal.kind is Kind.DEPLOYMENT and self.warm.get(candidate) and not replace:
-                    broken(Law.WARM_STAYS, f"{candidate} is warm and protected, and is deployed over")
             case ev.Restarted() | ev.Resumed() | ev.Approved():
                 self.proofs = Proofs()
                 if isinstance(record.event, ev.Restarted):
@@ -102,7 +98,7 @@ class EffectLaws:
         if healthy.get(self.journal.candidate, 0.0) >= wanted:
             self.proofs.healthy[point] = self.now()
         else:
-            self.proofs.healthy.pop(point, None)
+            self.proofs.ill[point] = self.now()
 
     def asked(self, point: str, expected: Weights, target: Weights) -> None:
         """The daemon sends a write."""
@@ -127,8 +123,7 @@ class EffectLaws:
 
     def _proven(self, point: str) -> None:
         journal, proofs = self.journal, self.proofs
-        missing = set(journal.plan_points) - {p for p, at in proofs.healthy.items() if self.now() - at < FRESH_SECONDS}
-        if missing:
+        if missing := {point for point in journal.plan_points if not self._well(point)}:
             broken(
                 Law.PROVEN, f"{journal.candidate} gets traffic at {point}, its health at {missing} was not seen good"
             )
@@ -142,6 +137,11 @@ class EffectLaws:
         looked = {name for name, at in proofs.gates.items() if self.now() - at < FRESH_SECONDS} | self.accepted
         if carries and (unseen := self.gate_checks - looked):
             broken(Law.PROVEN, f"{journal.candidate} gets more traffic, {sorted(unseen)} not seen good")
+
+    def _well(self, point: str) -> bool:
+        """Seen good just now; a bad look of somebody else a moment ago may have crossed the write."""
+        good, ill = self.proofs.healthy.get(point), self.proofs.ill.get(point, -1e9)
+        return good is not None and self.now() - good < FRESH_SECONDS and (ill < good or self.now() - ill < 0.5)
 
     def written(self, point: str, before: Weights, after: Weights) -> None:
         """The daemon's write took effect."""

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bluegreen.core import events as ev
@@ -76,14 +78,15 @@ class Life:
             raise Crash
 
 
-def simulate(seed: int) -> Result:
-    """Play one history in virtual time. Raises LawBroken."""
+def simulate(seed: int, shown: Callable[[World], None] = lambda _: None) -> Result:
+    """Play one history in virtual time. Raises LawBroken. `shown` is given the world before it begins."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(_history(seed))
+        return runner.run(_history(seed, shown))
 
 
-async def _history(seed: int) -> Result:
+async def _history(seed: int, shown: Callable[[World], None]) -> Result:
     world, lives, crashed_at = World(seed), 0, Counter[str]()
+    shown(world)
     over = world.dice.uniform(60.0, 300.0)
     while True:
         lives += 1
@@ -167,6 +170,9 @@ async def _aftermath(world: World, engine: ServiceEngine, people: People) -> Non
         await asyncio.sleep(OBSERVE_EVERY * 2)
     if engine.state.open_switch is not None:
         broken(Law.ENDS, f"no answer ends it: {engine.state.open_switch.condition} {engine.state.open_switch.halt}")
+    records = tuple([entry.record for entry in await world.journal.read("web")])
+    if fold("web", records) != engine.state:
+        broken(Law.REPLAYED, "the journal adds up to another state than the engine has")
     for name, balancer in world.balancers.items():
         known = engine.state.points.get(name)
         if engine.state.live is not None and (known is None or not known.native.same_split(balancer.truth)):
@@ -222,9 +228,9 @@ async def _result(seed: int, world: World, lives: int, crashed_at: Counter[str])
     known = {record.switch for record in records if isinstance(record.event, ev.Requested)}
     if lost := world.acknowledged - known:
         broken(Law.ACKNOWLEDGED, f"{sorted(lost)} were acknowledged and are not in the journal")
-    fold("web", records)
     halts = [record for record in records if isinstance(record.event, ev.Halted) and record.by == DAEMON]
-    digest = hashlib.sha256("\n".join([*world.history, entries[-1].hash if entries else ""]).encode()).hexdigest()
+    written = [body.replace(f'"pid":{os.getpid()}', "") for body in world.journal.bodies()]
+    digest = hashlib.sha256("\n".join([*world.history, *written]).encode()).hexdigest()
     return Result(
         seed, world.weather.struck, crashed_at, lives, len(known),
         Counter(str(one.event.cause) for one in halts),  # type: ignore[attr-defined]

@@ -16,7 +16,16 @@ NEEDED: dict[Cause, frozenset[Fault]] = {
     Cause.UNHEALTHY: frozenset({Fault.ILL, Fault.FLAP, Fault.AWAY, Fault.CREDENTIALS, Fault.UNREACHABLE}),
     Cause.DEPLOY_FAILED: frozenset({Fault.DEPLOY_FAILS, Fault.DEPLOY_HANGS}),
     Cause.PREFLIGHT_FAILED: frozenset(
-        {Fault.AWAY, Fault.CREDENTIALS, Fault.ILL, Fault.SMOKE_BAD, Fault.HANGING_CHECK, Fault.DRIFT, Fault.DRIFT_BACK}
+        {
+            Fault.AWAY,
+            Fault.CREDENTIALS,
+            Fault.ILL,
+            Fault.SMOKE_BAD,
+            Fault.HANGING_CHECK,
+            Fault.DRIFT,
+            Fault.DRIFT_BACK,
+            Fault.REQUEST_LATE,
+        }
     ),
     Cause.DRIFT: frozenset({Fault.DRIFT, Fault.DRIFT_BACK, Fault.REQUEST_LATE}),
     Cause.BALANCER_REFUSED: frozenset({Fault.REJECTED, Fault.CREDENTIALS}),

@@ -1,0 +1,231 @@
+"""Bugs planted in the engine, its hands and its core: at least one for each law. A law that catches none is no law.
+
+Each is a small, plausible mistake, put in the place of the real thing for the length of a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from bluegreen import engine as the_engine
+from bluegreen.core import admit as ad
+from bluegreen.core import decide, phases
+from bluegreen.core import events as ev
+from bluegreen.core import steps as st
+from bluegreen.engine import ServiceEngine
+from bluegreen.errors import OutcomeUnknown, StoreError
+from bluegreen.model import DAEMON, WHOLE, Cause, Condition, Phase, Weights
+from bluegreen.steps import looks, shift
+from tests.invariants import Law
+
+sound_next, sound_apply = decide.next_step, phases.apply
+sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
+sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
+sound_halted = looks.halted
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, where it is planted, and the laws of which one at least must catch it."""
+
+    name: str
+    laws: tuple[Law, ...]
+    place: Any
+    attribute: str
+    bug: Any
+
+    @contextlib.contextmanager
+    def planted(self) -> Iterator[None]:
+        """The bug is there for the length of the block."""
+        sound = getattr(self.place, self.attribute)
+        setattr(self.place, self.attribute, self.bug)
+        try:
+            yield
+        finally:
+            setattr(self.place, self.attribute, sound)
+
+
+def _rolls_back_when_halted(state, now):
+    """After a failed gate it takes the traffic away again, as so many tools do."""
+    step, switch = sound_next(state, now), state.open_switch
+    if isinstance(step, st.SetWeights) and switch is not None and switch.halts:
+        split = {name: WHOLE * (name == switch.source) for name in step.split}
+        return replace(step, split=Weights.of(split))
+    return step
+
+
+async def _ends_halts_by_itself(self):
+    """A look finds everything well again, and goes on."""
+    switch = self.state.open_switch
+    if switch is not None and switch.halt is not None and self._clock.now() - switch.halt.at > timedelta(minutes=10):
+        async with self._lock:
+            await self._record([ev.Resumed()])
+            self._wake.set()
+    await sound_observe(self)
+
+
+async def _writes_no_intent(self, events, ask=None, switch=None):
+    kept = [e for e in events if not (isinstance(e, ev.StepStarted) and e.step == "set_weights")]
+    if kept:
+        await sound_record(self, kept, ask, switch)
+
+
+async def _sends_again(step, target, switch, ports, clock, wanted):
+    """A lost answer is taken for a refusal."""
+    balancer = ports.balancers[step.point]
+    for _ in range(3):
+        with contextlib.suppress(OutcomeUnknown):
+            await balancer.write(step.expected, target)
+            break
+    return ev.WeightsSet(step.point, await balancer.read(), step.split)
+
+
+async def _believes_the_answer(step, target, switch, ports, clock, wanted):
+    """What was asked for is recorded, nobody reads back."""
+    with contextlib.suppress(OutcomeUnknown):
+        await ports.balancers[step.point].write(step.expected, target)
+    return ev.WeightsSet(step.point, target, step.split)
+
+
+async def _looks_up_once(step, switch, ports, clock):
+    shown = await ports.balancers[step.point].read()
+    if shown.same_split(step.target):
+        return ev.WeightsSet(step.point, shown, step.split, recovered=True)
+    return ev.WeightsUnchanged(step.point)
+
+
+async def _overwrites(step, target, switch, ports, clock, wanted):
+    """It writes on top of whatever is there."""
+    balancer = ports.balancers[step.point]
+    await balancer.write(await balancer.read(), target)
+    return ev.WeightsSet(step.point, await balancer.read(), step.split)
+
+
+async def _looks_at_no_health(ports, environment, enough):
+    return ()
+
+
+async def _checks_nothing(checks, scene, accepted):
+    return ()
+
+
+async def _asks_no_gates(switch, state, ports):
+    findings = await sound_health(ports, switch.candidate, ports.health)
+    return None if looks.all_ok(findings) else looks.halted(switch, Cause.UNHEALTHY, findings)
+
+
+def _keeps_an_old_proof(state, record):
+    before, after = state.open_switch, sound_apply(state, record)
+    if before is not None and before.proven and isinstance(record.event, ev.Restarted) and after.switch is not None:
+        return replace(after, switch=replace(after.switch, proven=True))
+    return after
+
+
+def _forgets_at_restart(state, record):
+    after = sound_apply(state, record)
+    return replace(after, unsettled=state.unsettled) if isinstance(record.event, ev.Restarted) else after
+
+
+async def _cleans_up(self):
+    """What failed is put right at once."""
+    switch = self.state.open_switch
+    if switch is not None and switch.condition is Condition.HALTED and switch.phase in (Phase.SMOKE, Phase.DEPLOY):
+        ports = self.ports()
+        with contextlib.suppress(Exception):
+            await ports.deployer.deploy(ports.scene(switch.candidate, "v0", None))
+
+
+def _takes_the_warm(request, state, now):
+    """The one that was live last is nearest."""
+    free = [name for name in state.warm if name != state.live and state.share(name) == 0]
+    return free[0] if free else sound_choice(request, state, now)
+
+
+async def _signs_as_the_daemon(self, events, ask=None, switch=None):
+    await sound_record(self, events, replace(ask, actor=DAEMON, reason="") if ask else None, switch)
+
+
+def _gives_nobody(switch, point, current, share):
+    return Weights.of(dict.fromkeys(sound_split(switch, point, current, share), 0))
+
+
+def _deploys_again(state, now):
+    switch = state.open_switch
+    if switch is not None and switch.open is not None and switch.open.unknown:
+        return st.Deploy()
+    return sound_next(state, now)
+
+
+def _sees_no_drift(state, seen):
+    return ()
+
+
+async def _acknowledges_first(self, events, ask=None, switch=None):
+    """A full disk is no reason to keep a person waiting."""
+    try:
+        await sound_record(self, events, ask, switch)
+    except StoreError:
+        if ask is None:
+            raise
+        for event in events:
+            id_ = switch if isinstance(event, ev.Requested) else (self.state.open_switch and self.state.open_switch.id)
+            record = ev.Record(self.new_id(), self._clock.now(), "web", id_, str(ask.actor), event, ask.reason)
+            self.state = sound_apply(self.state, record)
+
+
+def _waits_for_ever(state, now):
+    step, switch = sound_next(state, now), state.open_switch
+    return st.AwaitOperator() if isinstance(step, st.LookUp) or (switch and switch.lost) else step
+
+
+def _halts_without_a_word(*args, **named):
+    return replace(sound_halted(*args, **named), summary=" ")
+
+
+async def _stops_late(self):
+    self._stopping = True
+    await asyncio.sleep(12.0)
+    self._wake.set()
+
+
+def _forgets_keys(state, record):
+    return replace(sound_apply(state, record), keys={})
+
+
+def _lets_the_warm_go(state, record):
+    """In memory, not in the journal."""
+    after = sound_apply(state, record)
+    return replace(after, warm={}) if isinstance(record.event, ev.Resumed) else after
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant("rolls back", (Law.NO_WAY_BACK,), the_engine, "next_step", _rolls_back_when_halted),
+    Mutant("ends halts by itself", (Law.HALT_HOLDS,), ServiceEngine, "observe", _ends_halts_by_itself),
+    Mutant("writes no intent", (Law.INTENT_FIRST,), ServiceEngine, "_record", _writes_no_intent),
+    Mutant("sends a lost write again", (Law.INTENT_FIRST,), shift, "run", _sends_again),
+    Mutant("believes the answer", (Law.COMPARED,), shift, "run", _believes_the_answer),
+    Mutant("looks up once", (Law.INTENT_FIRST,), shift, "look_up", _looks_up_once),
+    Mutant("overwrites drift", (Law.COMPARED,), shift, "run", _overwrites),
+    Mutant("looks at no health", (Law.PROVEN,), looks, "health", _looks_at_no_health),
+    Mutant("checks nothing", (Law.PROVEN,), looks, "all_checks", _checks_nothing),
+    Mutant("asks no gates", (Law.PROVEN,), shift, "ready", _asks_no_gates),
+    Mutant("keeps an old proof", (Law.PROVEN,), the_engine, "apply", _keeps_an_old_proof),
+    Mutant("forgets at a restart", (Law.INTENT_FIRST, Law.COMPARED), the_engine, "apply", _forgets_at_restart),
+    Mutant("cleans up", (Law.FAILED_STAYS,), ServiceEngine, "_retire_pinned", _cleans_up),
+    Mutant("takes the warm one", (Law.WARM_STAYS,), ad, "choose_candidate", _takes_the_warm),
+    Mutant("signs as the daemon", (Law.NAMED, Law.HALT_HOLDS), ServiceEngine, "_record", _signs_as_the_daemon),
+    Mutant("gives nobody any", (Law.NEVER_ZERO,), decide, "target_split", _gives_nobody),
+    Mutant("deploys again", (Law.ONCE_ONLY,), the_engine, "next_step", _deploys_again),
+    Mutant("sees no drift", (Law.DRIFT_SAID,), the_engine, "judge", _sees_no_drift),
+    Mutant("acknowledges first", (Law.ACKNOWLEDGED,), ServiceEngine, "_record", _acknowledges_first),
+    Mutant("waits for ever", (Law.ENDS,), the_engine, "next_step", _waits_for_ever),
+    Mutant("halts without a word", (Law.REASONED,), looks, "halted", _halts_without_a_word),
+    Mutant("stops late", (Law.ENDS,), ServiceEngine, "stop", _stops_late),
+    Mutant("lets the warm go in memory", (Law.REPLAYED,), the_engine, "apply", _lets_the_warm_go),
+    Mutant("forgets keys", (Law.ONE_SWITCH,), the_engine, "apply", _forgets_keys),
+)  # fmt: skip
