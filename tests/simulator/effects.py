@@ -41,7 +41,9 @@ class EffectLaws:
         self.shown: defaultdict[str, list[Weights]] = defaultdict(list)
         """What each point's reads gave since the intent, or since the answer was lost."""
         self.sent: set[str] = set()
-        """Points with a write sent since its intent."""
+        """Points with a write that reached its balancer, since the last intent."""
+        self.lost = False
+        """The answer to it was lost, or the process was."""
         self.holds: dict[str, str | None] = {}
         """What was really deployed, by environment."""
         self.running: set[str] = set()
@@ -60,13 +62,16 @@ class EffectLaws:
             case ev.Restarted() | ev.Resumed() | ev.Approved():
                 self.proofs = Proofs()
                 if isinstance(record.event, ev.Restarted):
+                    self.lost = True
                     self.shown.clear()
             case ev.CheckAccepted(check=check):
                 self.accepted.add(check)
             case ev.StepStarted(step="set_weights"):
                 self.sent.clear()
+                self.lost = False
                 self.shown.clear()
             case ev.OutcomeLost(point=point):
+                self.lost = True
                 self.shown[point].clear()
             case _:
                 pass
@@ -79,7 +84,7 @@ class EffectLaws:
                     broken(Law.COMPARED, f"{point}: {weights} is on record, the balancer showed {seen[-1:]}")
                 if recovered and (len(seen) < 2 or not seen[-2].same_split(weights)):
                     broken(Law.INTENT_FIRST, f"{point}: an unknown outcome is believed after {len(seen)} reads")
-            case ev.WeightsUnchanged(point=point):
+            case ev.WeightsUnchanged(point=point) if point in self.sent or self.lost:
                 seen = self.shown[point]
                 if len(seen) < 2 or not seen[-1].same_split(seen[-2]):
                     broken(Law.INTENT_FIRST, f"{point}: called unchanged after {seen[-2:]}")
