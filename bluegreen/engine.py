@@ -15,17 +15,17 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from bluegreen.book import Book, Keep, keep_nothing
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.drift import judge
-from bluegreen.core.phases import apply
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
+from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected
 from bluegreen.life import Sign, beating
-from bluegreen.model import DAEMON, Cause, Condition, Phase, Weights
+from bluegreen.model import Cause, Condition, Phase, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
@@ -48,12 +48,13 @@ class ServiceEngine:
         publish: Publish,
         new_id: Callable[[], str],
         observe_every: float,
+        keep: Keep = keep_nothing,
     ) -> None:
         self.setup = setup
-        self.state = ServiceState(setup.service)
         self.seen: dict[str, Seen] = {}
         self.sign: Sign | None = None
-        self._store, self._clock, self._workshop, self._publish = store, clock, workshop, publish
+        self._book = Book(setup.service, store, clock, publish, new_id, keep)
+        self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
         self._started_at, self._wrote_at = 0.0, dict[str, float]()
         self._ports = workshop.open(setup)
@@ -62,18 +63,15 @@ class ServiceEngine:
         self._balancers = asyncio.Lock()
         self._wake = asyncio.Event()
         self._reopened = asyncio.Event()
-        self._changed = asyncio.Condition()
         self._effect: asyncio.Task[ev.Event] | None = None
         self._stopping = False
-        self._fatal: StoreError | None = None
 
     # --- the way in ---
 
     async def start(self) -> None:
         """Restore the state from the journal. Changes nothing."""
         self._started_at = asyncio.get_running_loop().time()
-        for entry in await self._store.read(self.setup.service):
-            self.state = apply(self.state, entry.record)
+        await self._book.restore()
 
     async def take_over(self) -> None:
         """Go on where another process ended: what it had under way without an outcome is unknown from here on."""
@@ -119,10 +117,14 @@ class ServiceEngine:
                     await self._record(events)
                     self._wake.set()
 
+    @property
+    def state(self) -> ServiceState:
+        """What the journal adds up to."""
+        return self._book.state
+
     async def changed(self, version: int) -> None:
         """Wait until the state is newer than `version`."""
-        async with self._changed:
-            await self._changed.wait_for(lambda: self.state.version > version)
+        await self._book.changed(version)
 
     def ports(self) -> Ports:
         """What the open switch works with: the configuration it started with, else the present one."""
@@ -179,8 +181,8 @@ class ServiceEngine:
         while not self._stopping:
             async with self._lock:
                 self._wake.clear()
-                if self._fatal is not None:
-                    raise self._fatal
+                if self._book.fatal is not None:
+                    raise self._book.fatal
                 step = next_step(self.state, self._clock.now())
                 if isinstance(step, st.Conclude):
                     await self._record([step.event])
@@ -351,29 +353,14 @@ class ServiceEngine:
     # --- writing down ---
 
     async def _record(self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None) -> None:
-        """Apply (which raises before anything is written), append, publish. Called with the lock held."""
-        ask = ask or Ask(DAEMON)
-        state, records = self.state, []
-        for event in events:
-            id_ = switch if isinstance(event, ev.Requested) else (state.open_switch.id if state.open_switch else None)
-            record = ev.Record(
-                id=self.new_id(), at=self._clock.now(), service=state.service, switch=id_, by=str(ask.actor),
-                event=event, reason=ask.reason, key=ask.key, key_digest=ask.digest,
-            )  # fmt: skip
-            state = apply(state, record)
-            records.append(record)
+        """Apply, append, keep the card, publish. Called with the lock held."""
         try:
-            entries = await self._store.append(self.state.service, self.state.version, records)
-        except AppendUnknown as unknown:
-            self._fatal = unknown  # the loop ends the process: only a new start can tell what is in the journal
-            self._wake.set()
+            entries = await self._book.record(events, ask, switch)
+        except AppendUnknown:
+            self._wake.set()  # the loop ends the process: only a new start can tell what is in the journal
             raise
-        self.state = state
         for entry in entries:
             self._note(entry.event)
-            self._publish(entry)
-        async with self._changed:
-            self._changed.notify_all()
 
     def _note(self, event: ev.Event) -> None:
         """A balancer that was just read back has been seen."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from bluegreen import book
 from bluegreen import engine as the_engine
 from bluegreen.core import admit as ad
 from bluegreen.core import decide, phases
@@ -175,7 +176,7 @@ async def _acknowledges_first(self, events, ask=None, switch=None):
         for event in events:
             id_ = switch if isinstance(event, ev.Requested) else (self.state.open_switch and self.state.open_switch.id)
             record = ev.Record(self.new_id(), self._clock.now(), "web", id_, str(ask.actor), event, ask.reason)
-            self.state = sound_apply(self.state, record)
+            self._book.state = sound_apply(self.state, record)
 
 
 def _waits_for_ever(state, now):
@@ -214,8 +215,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("looks at no health", (Law.PROVEN,), looks, "health", _looks_at_no_health),
     Mutant("checks nothing", (Law.PROVEN,), looks, "all_checks", _checks_nothing),
     Mutant("asks no gates", (Law.PROVEN,), shift, "ready", _asks_no_gates),
-    Mutant("keeps an old proof", (Law.PROVEN,), the_engine, "apply", _keeps_an_old_proof),
-    Mutant("forgets at a restart", (Law.INTENT_FIRST, Law.COMPARED), the_engine, "apply", _forgets_at_restart),
+    Mutant("keeps an old proof", (Law.PROVEN,), book, "apply", _keeps_an_old_proof),
+    Mutant("forgets at a restart", (Law.INTENT_FIRST, Law.COMPARED), book, "apply", _forgets_at_restart),
     Mutant("cleans up", (Law.FAILED_STAYS,), ServiceEngine, "_retire_pinned", _cleans_up),
     Mutant("takes the warm one", (Law.WARM_STAYS,), ad, "choose_candidate", _takes_the_warm),
     Mutant("signs as the daemon", (Law.NAMED, Law.HALT_HOLDS), ServiceEngine, "_record", _signs_as_the_daemon),
@@ -226,6 +227,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("waits for ever", (Law.ENDS,), the_engine, "next_step", _waits_for_ever),
     Mutant("halts without a word", (Law.REASONED,), looks, "halted", _halts_without_a_word),
     Mutant("stops late", (Law.ENDS,), ServiceEngine, "stop", _stops_late),
-    Mutant("lets the warm go in memory", (Law.REPLAYED,), the_engine, "apply", _lets_the_warm_go),
-    Mutant("forgets keys", (Law.ONE_SWITCH,), the_engine, "apply", _forgets_keys),
+    Mutant("lets the warm go in memory", (Law.REPLAYED,), book, "apply", _lets_the_warm_go),
+    Mutant("forgets keys", (Law.ONE_SWITCH,), book, "apply", _forgets_keys),
 )  # fmt: skip

@@ -1,0 +1,84 @@
+"""One service's journal and the state that it adds up to: apply, append, keep the card, publish; in this order.
+
+The journal is the state: `state` is its fold. Nothing is believed before it is durable, nothing is told before it is
+believed. It decides nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from bluegreen.core import events as ev
+from bluegreen.core.phases import apply
+from bluegreen.core.requests import Ask
+from bluegreen.core.state import ServiceState
+from bluegreen.errors import AppendUnknown, StoreError
+from bluegreen.model import DAEMON
+from bluegreen.ports import Clock, Publish, Store
+
+Keep = Callable[[ServiceState, ev.Entry], Awaitable[None]]
+"""Told of each append, before anything is done on it: keeps the service's card current."""
+
+
+async def keep_nothing(state: ServiceState, head: ev.Entry) -> None:
+    """Where no card is kept."""
+
+
+class Book:
+    """`record` is for one writer at a time: the engine's lock sees to that."""
+
+    def __init__(
+        self, service: str, store: Store, clock: Clock, publish: Publish, new_id: Callable[[], str], keep: Keep
+    ) -> None:
+        self.state = ServiceState(service)
+        self.fatal: StoreError | None = None
+        """Why the process has to end: what is in the journal is not known."""
+        self._store, self._clock, self._publish, self._keep = store, clock, publish, keep
+        self._new_id = new_id
+        self._changed = asyncio.Condition()
+
+    async def restore(self) -> None:
+        """Fold the journal."""
+        for entry in await self._store.read(self.state.service):
+            self.state = apply(self.state, entry.record)
+
+    async def record(
+        self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None
+    ) -> tuple[ev.Entry, ...]:
+        """Make records of events and take them in. `switch` is the id of one that begins; `ask` is None for the
+        daemon's own events. Raises IllegalTransition before anything is written, and what the store raises."""
+        ask = ask or Ask(DAEMON)
+        state, records = self.state, []
+        for event in events:
+            id_ = switch if isinstance(event, ev.Requested) else (state.open_switch.id if state.open_switch else None)
+            record = ev.Record(
+                id=self._new_id(), at=self._clock.now(), service=state.service, switch=id_, by=str(ask.actor),
+                event=event, reason=ask.reason, key=ask.key, key_digest=ask.digest,
+            )  # fmt: skip
+            state = apply(state, record)
+            records.append(record)
+        return await self.take_in(records)
+
+    async def take_in(self, records: Sequence[ev.Record]) -> tuple[ev.Entry, ...]:
+        """Apply (which raises before anything is written), append, keep the card, publish."""
+        state = self.state
+        for record in records:
+            state = apply(state, record)
+        try:
+            entries = await self._store.append(self.state.service, self.state.version, records)
+        except AppendUnknown as unknown:
+            self.fatal = unknown
+            raise
+        self.state = state
+        await self._keep(state, entries[-1])
+        for entry in entries:
+            self._publish(entry)
+        async with self._changed:
+            self._changed.notify_all()
+        return entries
+
+    async def changed(self, version: int) -> None:
+        """Wait until the state is newer than `version`."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self.state.version > version)
