@@ -32,6 +32,8 @@ class Book:
         self, service: str, store: Store, clock: Clock, publish: Publish, new_id: Callable[[], str], keep: Keep
     ) -> None:
         self.state = ServiceState(service)
+        self.head: ev.Entry | None = None
+        """The last entry."""
         self.fatal: StoreError | None = None
         """Why the process has to end: what is in the journal is not known."""
         self._store, self._clock, self._publish, self._keep = store, clock, publish, keep
@@ -41,7 +43,7 @@ class Book:
     async def restore(self) -> None:
         """Fold the journal."""
         for entry in await self._store.read(self.state.service):
-            self.state = apply(self.state, entry.record)
+            self.state, self.head = apply(self.state, entry.record), entry
 
     async def record(
         self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None
@@ -70,7 +72,7 @@ class Book:
         except AppendUnknown as unknown:
             self.fatal = unknown
             raise
-        self.state = state
+        self.state, self.head = state, entries[-1]
         await self._keep(state, entries[-1])
         for entry in entries:
             self._publish(entry)

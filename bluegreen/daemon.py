@@ -1,7 +1,4 @@
-"""The composition root: configuration -> ports -> engines -> control endpoint. Signals, systemd, start and end.
-
-`serve` is the daemon; `standalone` is the same parts in the process of an operator whose daemon is dead.
-"""
+"""The composition root: configuration -> ports -> engines -> control endpoint. Signals, systemd, start and end."""
 
 from __future__ import annotations
 
@@ -12,15 +9,15 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import structlog
 from aiohttp import web
 
 from bluegreen import __version__, sd
 from bluegreen.aws import Sessions
+from bluegreen.cards import CardKeeper
 from bluegreen.clock import SystemClock
 from bluegreen.config import schema
 from bluegreen.config.load import load
@@ -31,15 +28,14 @@ from bluegreen.control.identity import user_of
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.stream import Hub
 from bluegreen.core.events import Entry
-from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import BlueGreenError, ConfigError, ExitCode
+from bluegreen.errors import BlueGreenError, ConfigError, ExitCode, JournalBroken
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry, set_up
 from bluegreen.model import Condition
 from bluegreen.ports import Store, Workshop
 from bluegreen.processes import become_subreaper
-from bluegreen.store.lock import end_holder
+from bluegreen.store import receipt
 from bluegreen.store.sqlite import SqliteStore
 from bluegreen.wiring import Bench, setup_of
 
@@ -93,20 +89,24 @@ class Parts:
         directory = Path(config.daemon.state.directory)
         self.store = SqliteStore(directory, self.metrics.append_seconds.observe)
         self.aws = Sessions()
+        self.directory, self.cards = directory, dict[str, CardKeeper]()
         self._fitted = fit(self.store, Bench(directory, self.aws, self.metrics.called))
         self.fleet = Fleet([self.engine(service) for service in config.services.values()], self.store, self.clock)
 
     def engine(self, service: schema.Service) -> ServiceEngine:
         """An engine for a service; not started."""
         store, bench = self._fitted
+        setup = setup_of(service)
+        card = self.cards[service.service] = CardKeeper(self.directory, setup.service, setup.config, self.clock)
         return ServiceEngine(
-            setup_of(service),
+            setup,
             store,
             self.clock,
             bench,
             self.publish,
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
+            card,
         )
 
     def publish(self, entry: Entry) -> None:
@@ -127,8 +127,24 @@ class Parts:
         """Lock and verify the journal, restore every service. Raises StoreError."""
         await self.store.open(role)
         for engine in self.fleet.engines.values():
-            await engine.start()
+            await self.restore(engine)
         self.metrics.watch(self.fleet)
+
+    async def restore(self, engine: ServiceEngine) -> None:
+        """Its state from the journal, and from what was done while the journal was away. Raises StoreError."""
+        await engine.start()
+        for path in sorted((self.directory / receipt.DIRECTORY).glob(f"{engine.setup.service}.*.jsonl")):
+            try:
+                await engine.import_receipt(receipt.read_receipt(path))
+                path.replace(path.with_suffix(".imported"))
+            except JournalBroken as broken:
+                log.error("a receipt cannot be imported: the balancers tell what it did", error=str(broken))
+                path.replace(path.with_suffix(".broken"))
+        card = self.cards[engine.setup.service]
+        if why := await card.newer_than(self.store):
+            await engine.distrust(why)
+        if engine.head is not None:
+            await card.keep(engine.state, engine.head)
 
     async def close(self) -> None:
         """Let go of everything, the lock last."""
@@ -245,10 +261,12 @@ class Daemon:
                 del fleet.engines[name]
         for name, service in config.services.items():
             if name in fleet.engines:
-                await fleet.engines[name].reconfigure(setup_of(service))
+                setup = setup_of(service)
+                self._parts.cards[name].config = setup.config
+                await fleet.engines[name].reconfigure(setup)
             else:
                 engine = self._parts.engine(service)
-                await engine.start()
+                await self._parts.restore(engine)
                 await engine.take_over()
                 fleet.engines[name] = engine
                 tasks.append(group.create_task(engine.run()))
@@ -281,63 +299,3 @@ def _free_socket(path: Path) -> Path:
     except OSError as error:
         raise BlueGreenError(f"{path.parent} cannot be made: {error.strerror}", "mend `control.socket`") from error
     return path
-
-
-# --- without a daemon ---
-
-
-class Standalone:
-    """The same engines on the same journal under the same lock, for one act of an operator."""
-
-    def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._actor = user_of(os.getuid())
-
-    async def service(self, service: str) -> dict[str, Any]:
-        """The service's document, after a look at its balancers."""
-        engine = self._parts.fleet.engine(service)
-        if not engine.seen:
-            engine.seen = await engine.look()
-        return documents.service(engine, self._parts.clock.now())
-
-    async def failback_plan(self, service: str) -> dict[str, Any]:
-        """What a failback would do now."""
-        made = await self._parts.fleet.failback_plan(service)
-        return documents.failback_plan(self._parts.fleet.engine(service), made, self._parts.clock.now())
-
-    async def failback(self, service: str, *, plan: str, reason: str) -> dict[str, Any]:
-        """Do it, to its end or to a halt; gives the switch. Nothing else of the service or of others is driven on."""
-        engine = self._parts.fleet.engine(service)
-        await engine.take_over()
-        started = await self._parts.fleet.failback(service, plan, Ask(self._actor, reason))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(engine.run())
-            while engine.state.open_switch is not None and engine.state.open_switch.condition is not Condition.HALTED:
-                await engine.changed(engine.state.version)
-            await engine.stop()
-        state, one = self._parts.fleet.switch(started.id)
-        document = documents.service(engine, self._parts.clock.now())
-        return dict(document["switch"]) if state.switch is one else documents.switch(one, state)
-
-
-def end_hung_daemon(config_path: Path) -> int | None:
-    """End the process that holds the journal (SIGKILL); gives its pid, None where nobody living held it.
-
-    Traffic is not touched by that: what was under way is looked up by whoever takes over. Raises StoreError.
-    """
-    holder = end_holder(Path(load(config_path).daemon.state.directory) / "lock")
-    return holder.pid if holder else None
-
-
-@contextlib.asynccontextmanager
-async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
-    """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError."""
-    parts = Parts(load(config_path))
-    listener = set_up("text", "error")
-    become_subreaper()
-    try:
-        await parts.open("failback")
-        yield Standalone(parts)
-    finally:
-        await parts.close()
-        listener.stop()

@@ -15,9 +15,11 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from bluegreen.book import Book, Keep, keep_nothing
+from bluegreen.book import Book, keep_nothing
+from bluegreen.cards import CardKeeper
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
+from bluegreen.core import receipts
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.drift import judge
@@ -25,7 +27,7 @@ from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected
 from bluegreen.life import Sign, beating
-from bluegreen.model import Cause, Condition, Phase, Weights
+from bluegreen.model import DAEMON, Cause, Condition, Phase, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
@@ -48,12 +50,13 @@ class ServiceEngine:
         publish: Publish,
         new_id: Callable[[], str],
         observe_every: float,
-        keep: Keep = keep_nothing,
+        card: CardKeeper | None = None,
     ) -> None:
         self.setup = setup
         self.seen: dict[str, Seen] = {}
         self.sign: Sign | None = None
-        self._book = Book(setup.service, store, clock, publish, new_id, keep)
+        self.card = card
+        self._book = Book(setup.service, store, clock, publish, new_id, card.keep if card else keep_nothing)
         self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
         self._started_at, self._wrote_at = 0.0, dict[str, float]()
@@ -78,6 +81,35 @@ class ServiceEngine:
         if self.state.open_switch is not None:
             async with self._lock:
                 await self._record([ev.Restarted(os.getpid())])
+
+    async def import_receipt(self, entries: Sequence[ev.Entry]) -> None:
+        """Take in a failback that was done from the card; it stays halted until a person has looked."""
+        async with self._lock:
+            records = receipts.to_import(self.state, [entry.record for entry in entries], self._made)
+            if records:
+                await self._book.take_in(records)
+
+    async def take_card(self, taken: ev.CardTaken, ask: Ask) -> None:
+        """Begin a receipt: what the card says and the balancers show is the truth from here on."""
+        async with self._lock:
+            await self._record([taken], ask)
+
+    async def distrust(self, why: str) -> None:
+        """Say that the journal is not to be believed: nothing moves until an operator has looked and adopted."""
+        async with self._lock:
+            if self.state.distrust:
+                return
+            open_switch = self.state.open_switch
+            stop = (
+                [self._halted(Cause.CARD, why)] if open_switch and open_switch.condition is not Condition.HALTED else []
+            )
+            await self._record([ev.Distrusted(why), *stop])
+
+    def _made(self, switch: str, event: ev.Event, by: ev.Record) -> ev.Record:
+        """A record of ours beside those of a receipt, on the word of its operator."""
+        by_whom = DAEMON.name if isinstance(event, ev.Halted | ev.Restarted) else by.by
+        reason = "" if by_whom == DAEMON.name else by.reason
+        return ev.Record(self.new_id(), self._clock.now(), self.state.service, switch, by_whom, event, reason)
 
     async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
         """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
@@ -122,6 +154,11 @@ class ServiceEngine:
         """What the journal adds up to."""
         return self._book.state
 
+    @property
+    def head(self) -> ev.Entry | None:
+        """The service's last entry; None where there is none."""
+        return self._book.head
+
     async def changed(self, version: int) -> None:
         """Wait until the state is newer than `version`."""
         await self._book.changed(version)
@@ -156,6 +193,14 @@ class ServiceEngine:
             await self._drive()
             for task in beside:
                 task.cancel()
+
+    async def run_until(self, condition: Callable[[ServiceState], bool]) -> None:
+        """Drive and observe until the state is so."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.run())
+            while not condition(self.state):
+                await self.changed(self.state.version)
+            await self.stop()
 
     async def stop(self) -> None:
         """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""

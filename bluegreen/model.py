@@ -78,6 +78,7 @@ class Cause(StrEnum):
     INTERRUPTED = "interrupted"
     OPERATOR = "operator"
     BUG = "bug"
+    CARD = "card"
 
 
 @dataclass(frozen=True, slots=True)

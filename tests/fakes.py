@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bluegreen.balancers.memory import MemoryBalancer
+from bluegreen.cards import CardKeeper
 from bluegreen.core import events as ev
 from bluegreen.core.events import Entry
 from bluegreen.core.requests import Ask
@@ -82,6 +83,8 @@ class World:
     environments: tuple[str, ...] = ("blue", "green")
     plan: Plan = field(default_factory=lambda: Plan((), (50, 500, WHOLE), 60.0, 300.0, 3600.0))
 
+    config: str = "{}"
+
     def __post_init__(self) -> None:
         self.plan = replace(self.plan, points=self.points)
         self.store = MemoryStore()
@@ -100,7 +103,7 @@ class World:
 
     def setup(self) -> Setup:
         failback = Plan(self.points, (WHOLE,))
-        return Setup("web", self.environments, self.plan, failback, "{}", "hash")
+        return Setup("web", self.environments, self.plan, failback, self.config, "hash")
 
     def restore(self, config: str) -> Setup:
         return self.setup()
@@ -123,10 +126,17 @@ class World:
         )
 
     @contextlib.asynccontextmanager
-    async def engine(self) -> AsyncIterator[Driver]:
+    async def engine(self, card: CardKeeper | None = None) -> AsyncIterator[Driver]:
         """A process: starts on the journal as it is, runs, and is stopped in order at the end."""
         engine = ServiceEngine(
-            self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0
+            self.setup(),
+            self.store,
+            self.clock,
+            self,
+            self.published.append,
+            lambda: f"{next(self.ids):06}",
+            15.0,
+            card,
         )
         await engine.start()
         await engine.take_over()

@@ -154,6 +154,9 @@ class JournalLaws:
                 self.points |= weights
                 for point in weights:
                     self.intents.pop(point, None)
+            case ev.CardTaken(weights=weights):
+                self.points = dict(weights)
+                self.intents.clear()
             case ev.StepStarted(point=str(point), target=Weights() as target):
                 self._intends(point, target)
             case ev.StepStarted(step="deploy"):

@@ -1,4 +1,5 @@
-"""A failback where no daemon answers: the daemon's own engine in this process, same journal, same lock.
+"""A failback where no daemon answers: the daemon's own engine in this process, same journal, same lock; or, where that
+journal cannot be used, by the service's card.
 
 There is one road: this file only shows and asks.
 """
@@ -19,19 +20,27 @@ from bluegreen.cli.follow import ENDS, EVERY, Told
 from bluegreen.cli.screen import Screen
 from bluegreen.cli.settings import Settings
 from bluegreen.cli.words import Document, moment
-from bluegreen.errors import BlueGreenError, DaemonUnreachable, ExitCode, Locked, NotPermitted
+from bluegreen.errors import (
+    BlueGreenError,
+    ConfigError,
+    DaemonUnreachable,
+    ExitCode,
+    Locked,
+    NotPermitted,
+    Refused,
+    StoreError,
+)
 
 if TYPE_CHECKING:
-    from bluegreen.daemon import Standalone
+    from bluegreen.standalone import Standalone
 
 
 def failback_alone(settings: Settings, asked: Asked, gone: DaemonUnreachable) -> int:
     """Do what the daemon would do. Gives the exit code; raises Locked where a daemon holds the journal after all."""
     screen, config = settings.screen, settings.config_file
     screen.notice(gone.what)
-    _readable(config, gone)
-    screen.notice("the daemon does not answer; this process does it, under the same lock, on the same journal")
-    screen.notice("")
+    if asked.card is None:
+        _readable(config, gone)
     try:
         try:
             return asyncio.run(_failback(config, asked, screen))
@@ -39,7 +48,7 @@ def failback_alone(settings: Settings, asked: Asked, gone: DaemonUnreachable) ->
             _take_over(locked, settings, asked)
             return asyncio.run(_failback(config, asked, screen))
     except KeyboardInterrupt:
-        screen.notice(f"\nstopped; what was done is in the journal. Go on with: bluegreen failback {asked.service}")
+        screen.notice(f"\nstopped; what was done is on record. Go on with: bluegreen failback {asked.service}")
         return ExitCode.DETACHED
 
 
@@ -61,26 +70,72 @@ def _take_over(locked: Locked, settings: Settings, asked: Asked) -> None:
         print(f"Type {locked.holder} to end it: ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip() != str(locked.holder):
             raise Locked(f"{holder} was not ended; nothing was moved", "the number did not match", locked.holder)
-    from bluegreen.daemon import end_hung_daemon
+    from bluegreen.standalone import end_hung_daemon
 
     ended = end_hung_daemon(settings.config_file)
     screen.notice(f"process {ended} was ended" if ended else "it had ended by itself")
 
 
 async def _failback(config: Path, asked: Asked, screen: Screen) -> int:
-    from bluegreen.daemon import standalone
+    """On the journal; by the card where it is named, or where the journal cannot be used."""
+    from bluegreen.cards import card_path
+    from bluegreen.standalone import standalone
 
-    async with standalone(config) as alone:
-        before = await alone.service(asked.service)
-        plan = await alone.failback_plan(asked.service)
-        show_plan(plan, asked, moment(before.get("as_of")), screen)
-        if asked.dry_run:
-            return ExitCode.DONE
-        reason = await _answered(dialog(plan, asked))
-        doing = alone.failback(asked.service, plan=plan["plan"], reason=reason)
-        switch = await _shown(doing, alone, before, screen)
-        show_end(plan, switch, await alone.service(asked.service), screen)
-        return ENDS.get(switch["condition"], ExitCode.UNKNOWN)
+    if asked.card is not None:
+        return await _by_card(Path(asked.card), "a card was named", asked, screen)
+    try:
+        async with standalone(config) as alone:
+            screen.notice("the daemon does not answer; this process does it, under the same lock, on the same journal")
+            screen.notice("")
+            return await _one_failback(alone, asked, screen)
+    except Locked:
+        raise
+    except (StoreError, ConfigError) as broken:
+        what = "the configuration cannot be used" if isinstance(broken, ConfigError) else "the journal cannot be used"
+        screen.notice(f"{what}: {broken}")
+        path = card_path(config, asked.service)
+        if not path.exists():
+            screen.notice(f"and there is no card at {path}: name one by --card FILE")
+            raise
+        if not sys.stdin.isatty():
+            raise Refused(f"{what}; nothing was moved", f"to go by the card: --card {path}") from broken
+        return await _by_card(path, f"{what}: {broken}", asked, screen)
+
+
+async def _by_card(path: Path, why: str, asked: Asked, screen: Screen) -> int:
+    from bluegreen.cards import CardBroken, read
+    from bluegreen.standalone import from_card
+
+    card = read(path)
+    if card.service != asked.service:
+        raise CardBroken(f"{path} is the card of {card.service}, not of {asked.service}", "nothing was moved")
+    screen.notice(
+        f"the card {path}, written {card.written_at}, tells what the balancers may show and where to go back to"
+    )
+    screen.notice("")
+    async with from_card(card, path, why) as (alone, receipt):
+        code = await _one_failback(alone, asked, screen)
+        if receipt.error:
+            screen.notice(f"{receipt.error}: keep the RECEIPT lines above; they are the only record of this failback")
+        elif not asked.dry_run:
+            screen.notice(f"what was done is on the receipt {receipt.path};")
+            screen.notice(
+                "the daemon takes it into its journal when it starts, and stays halted until it is told to go on"
+            )
+        return code
+
+
+async def _one_failback(alone: Standalone, asked: Asked, screen: Screen) -> int:
+    before = await alone.service(asked.service)
+    plan = await alone.failback_plan(asked.service)
+    show_plan(plan, asked, moment(before.get("as_of")), screen)
+    if asked.dry_run:
+        return ExitCode.DONE
+    reason = await _answered(dialog(plan, asked))
+    doing = alone.failback(asked.service, plan=plan["plan"], reason=reason)
+    switch = await _shown(doing, alone, before, screen)
+    show_end(plan, switch, await alone.service(asked.service), screen)
+    return ENDS.get(switch["condition"], ExitCode.UNKNOWN)
 
 
 async def _shown(

@@ -12,7 +12,7 @@ from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.screen import Screen
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, moment
-from bluegreen.errors import DaemonUnreachable, ExitCode
+from bluegreen.errors import DaemonUnreachable, ExitCode, Refused
 
 
 @click.command("failback", cls=Verb)
@@ -22,16 +22,19 @@ from bluegreen.errors import DaemonUnreachable, ExitCode
 @click.option("--plan", metavar="ID", help="Only if the plan is still this one (--dry-run shows it).")
 @click.option("--dry-run", is_flag=True, help="Show the plan and its risks; move nothing.")
 @click.option("--take-over", is_flag=True, help="End a daemon that holds the journal and does not answer.")
+@click.option("--card", metavar="FILE", help="Without daemon and journal: fail back from this card of the service.")
 @click.pass_obj
 def failback(
-    settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool, take_over: bool
-) -> int:
+    settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool, take_over: bool,
+    card: str | None,
+) -> int:  # fmt: skip
     """Move the traffic of SERVICE back to the environment that was live before.
 
     Shows where traffic is and goes, and whether the other side can take it; asks for the service's name; then does it
     and follows it to its end. Where no daemon answers, this process does it: same engine, same journal, same lock.
+    Where the journal cannot be used either, it goes by the service's card.
     """
-    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run, take_over)
+    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run, take_over, card)
     if not dry_run and not sys.stdin.isatty():
         without_terminal(asked)
     client = settings.client()
@@ -43,6 +46,10 @@ def failback(
         from bluegreen.cli.alone import failback_alone
 
         return failback_alone(settings, asked, gone)
+    if card:
+        raise Refused(
+            "the daemon answers, and it has the journal: no card is needed; nothing was moved", "leave --card out"
+        )
     show_plan(shown, asked, client.now, settings.screen)
     if dry_run:
         return ExitCode.DONE

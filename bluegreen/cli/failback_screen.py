@@ -56,6 +56,7 @@ class Asked:
     plan: str | None
     dry_run: bool
     take_over: bool = False
+    card: str | None = None
 
 
 def show_plan(plan: Document, asked: Asked, now: datetime | None, screen: Screen) -> None:

@@ -23,7 +23,7 @@ def state_word(service: Document) -> str:
     switch = open_switch(service)
     if switch and switch["condition"] == "halted":
         return "HALTED"
-    if service.get("unknown") or (service.get("live") is None and not switch):
+    if service.get("unknown") or service.get("distrust") or (service.get("live") is None and not switch):
         return "UNKNOWN"
     if service.get("drift"):
         return "DRIFT"
@@ -123,6 +123,10 @@ def traffic(service: Document, now: datetime | None, ink: Ink) -> list[str]:
             f"{ink('DRIFT', 'bad')}  {drift['switch_point']} shows {split(drift['shown'])}; the journal says "
             f"{split(drift['expected'])}; since {when(drift['since'], now)}"
         )
+    if service.get("distrust"):
+        lines.append(f"{ink('JOURNAL', 'bad')}  {clean(service['distrust'])}")
+    if (service.get("card") or {}).get("error"):
+        lines.append(f"{ink('CARD', 'bad')}  {clean(service['card']['error'])}: no failback without the journal")
     for name in service.get("unknown") or []:
         lines.append(f"{ink('UNKNOWN', 'bad')}  a write to {name} was sent; whether it was made is not known yet")
     return lines

@@ -18,7 +18,7 @@ from bluegreen.config.clear import secret_notes
 from bluegreen.config.draft import CHECKS, Draft, draft, without
 from bluegreen.config.points import is_address
 from bluegreen.config.rules import daemon_notes, service_notes, shared_notes
-from bluegreen.config.schema import Check, Config, Daemon, HAProxyPoint, Service, SwitchPoint
+from bluegreen.config.schema import Check, Config, Daemon, HAProxyPoint, Service, State, SwitchPoint
 from bluegreen.config.words import Note, notes
 from bluegreen.config.yaml import Document, read, spell
 from bluegreen.errors import ConfigError, Fault
@@ -32,6 +32,14 @@ def load(file: Path) -> Config:
     if config is None:
         raise ConfigError([fault for fault in faults if fault.severity == "error"])
     return config
+
+
+def state_directory(file: Path) -> Path:
+    """Where the state is kept, by a configuration that may be broken elsewhere, or everywhere."""
+    document, _ = read(file)
+    state = document.content.get("state") if document is not None else None
+    named = state.get("directory") if isinstance(state, dict) else None
+    return file.parent / named if isinstance(named, str) else Path(State().directory)
 
 
 def check(file: Path) -> tuple[Config | None, tuple[Fault, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bluegreen.cards import CardKeeper
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
 from bluegreen.core.events import Entry
@@ -34,7 +35,8 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "revision": state.version,
         "as_of": time(now),
         "live": state.live,
-        "live_unknown": why_unknown(state, shown),
+        "live_unknown": state.distrust or why_unknown(state, shown),
+        "distrust": state.distrust,
         "environments": {name: _environment(name, state, seen) for name in engine.setup.environments},
         "switch_points": {name: _point(name, engine) for name in engine.ports().balancers},
         "warm": _warm(state.last_warm(), engine, now),
@@ -48,6 +50,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
             for drift in state.drift.values()
         ],
         "unknown": sorted(state.unsettled),
+        "card": _card(engine.card) if engine.card else None,
         "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
         "options": lawful,
     }
@@ -91,6 +94,11 @@ def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), si
         "alive_at": time(alive.at) if alive else None,
         "alive": alive.what if alive else None,
     }
+
+
+def _card(card: CardKeeper) -> Document:
+    """The file from which a failback is possible without this journal."""
+    return {"path": str(card.path), "written_at": time(card.written_at), "error": card.error}
 
 
 def event(entry: Entry) -> Document:

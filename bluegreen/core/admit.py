@@ -211,6 +211,7 @@ def _may_carry(state: ServiceState, environment: str) -> bool:
 
 def _resume(state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "resume")
+    _trusted(state)
     if switch.condition is Condition.RUNNING:
         raise Refused(f"{switch.id} is running already", _instead(state))
     if switch.awaiting_approval:
@@ -220,6 +221,7 @@ def _resume(state: ServiceState) -> Sequence[ev.Event]:
 
 def _promote(state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "promote")
+    _trusted(state)
     if switch.phase is not Phase.SHIFT:
         raise Refused(
             f"{switch.id} is in {switch.phase}: only a shift can be promoted", "nothing proves the candidate yet"
@@ -299,6 +301,8 @@ def _adopt(request: Adopt, state: ServiceState) -> Sequence[ev.Event]:
         for name, seen in request.seen.items()
         if name in state.unsettled or name not in state.points or not state.points[name].native.same_split(seen)
     }
+    if state.distrust:
+        moved = dict(request.seen)
     if not moved:
         raise Refused("every switch point shows what the journal says", "there is nothing to adopt")
     return (ev.Adopted(moved),)
@@ -334,7 +338,16 @@ def _known_live(state: ServiceState) -> str:
     return state.live
 
 
+def _trusted(state: ServiceState) -> None:
+    if state.distrust:
+        raise Refused(
+            f"{state.service}: {state.distrust}",
+            f"look at the balancers; if they show what is right: bluegreen adopt {state.service}",
+        )
+
+
 def _no_drift(state: ServiceState) -> None:
+    _trusted(state)
     for drift in state.drift.values():
         raise Refused(
             f"switch point {drift.point} shows {drift.seen}, the journal says {drift.expected}",

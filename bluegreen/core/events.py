@@ -72,6 +72,26 @@ class WarmReleased(Event):
     environment: str
 
 
+@dataclass(frozen=True, slots=True)
+class CardTaken(Event):
+    """An operator took a card for the truth, because the journal could not be had: `live` is about to be left, `warm`
+    is to get the traffic; the balancers show `weights` (native), which the card allows. `card` is its digest."""
+
+    receipt: str
+    card: str
+    live: str
+    warm: str
+    weights: Mapping[str, Weights]
+    versions: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Distrusted(Event):
+    """The journal is older than the service's card: entries are missing. An operator has to look and to adopt."""
+
+    why: str
+
+
 # --- a switch: asked for ---
 
 

@@ -55,7 +55,7 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
             for name, command in _releases(state)
         ],
     ]
-    if state.drift or state.unsettled or _drift_halt(state):
+    if state.drift or state.unsettled or state.distrust or _drift_halt(state):
         asked.append(
             (
                 "adopt",

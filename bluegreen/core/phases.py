@@ -168,7 +168,10 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
     match record.event:
         case ev.Requested():
             changed = _begin(state, record, record.event)
-        case ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.PointForgotten() | ev.WarmReleased():
+        case (
+            ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.PointForgotten() | ev.WarmReleased()
+            | ev.CardTaken() | ev.Distrusted()
+        ):  # fmt: skip
             changed = _of_service(state, record, record.event)
         case _:
             changed = _of_switch(state, record)
@@ -181,7 +184,14 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
 def _of_service(
     state: ServiceState,
     record: ev.Record,
-    event: ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.PointForgotten | ev.WarmReleased,
+    event: ev.Baseline
+    | ev.Adopted
+    | ev.DriftSeen
+    | ev.DriftGone
+    | ev.PointForgotten
+    | ev.WarmReleased
+    | ev.CardTaken
+    | ev.Distrusted,
 ) -> ServiceState:
     match event:
         case ev.Baseline(live=live, weights=weights):
@@ -192,7 +202,7 @@ def _of_service(
             points = _recorded(state, weights)
             drift = {name: drift for name, drift in state.drift.items() if name not in weights}
             unsettled = {name: change for name, change in state.unsettled.items() if name not in weights}
-            taken = replace(state, points=points, drift=drift, unsettled=unsettled)
+            taken = replace(state, points=points, drift=drift, unsettled=unsettled, distrust="")
             return taken if state.open_switch else _with_live(taken, sole_live(points) or state.live)
         case ev.DriftSeen(point=point, expected=expected, seen=seen):
             return replace(state, drift={**state.drift, point: Drift(point, expected, seen, record.at)})
@@ -207,7 +217,28 @@ def _of_service(
             )
         case ev.WarmReleased(environment=environment):
             return replace(state, warm={name: w for name, w in state.warm.items() if name != environment})
+        case ev.CardTaken():
+            return _from_card(state, record, event)
+        case ev.Distrusted(why=why):
+            return replace(state, distrust=why)
     assert_never(event)
+
+
+def _from_card(state: ServiceState, record: ev.Record, event: ev.CardTaken) -> ServiceState:
+    if state.open_switch is not None:
+        raise IllegalTransition(f"{state.service}: a card is taken while {state.open_switch.id} is open")
+    told = {name: Release(version, since=record.at) for name, version in event.versions.items()}
+    return replace(
+        state,
+        live=event.live,
+        points=_recorded(state, event.weights),
+        releases={**state.releases, **told},
+        warm={event.warm: Warm(event.warm, record.at, record.at)},
+        drift={},
+        unsettled={},
+        distrust="",
+        receipts=state.receipts | {event.receipt},
+    )
 
 
 def _recorded(state: ServiceState, weights: Mapping[str, Weights]) -> dict[str, Point]:

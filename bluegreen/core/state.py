@@ -147,6 +147,10 @@ class ServiceState:
     drift: Mapping[str, Drift] = field(default_factory=dict)
     unsettled: Mapping[str, Change] = field(default_factory=dict)
     """Writes whose outcome is unknown, by switch point: to be looked up before anything else."""
+    distrust: str = ""
+    """Why the journal itself is not to be believed; empty where it is."""
+    receipts: frozenset[str] = frozenset()
+    """Receipts of failbacks from a card that are in this journal."""
     switch: Switch | None = None
     """The open switch, or the last one that ended."""
     past: tuple[Switch, ...] = ()

@@ -47,9 +47,9 @@ class MemoryStore:
         entries = [parse(body, hash_) for body, hash_ in self._rows[after:]]
         return tuple([entry for entry in entries if service in (None, entry.record.service)][:limit])
 
-    def bodies(self) -> tuple[str, ...]:
-        """The entries' texts, oldest first."""
-        return tuple([body for body, _ in self._rows])
+    def rows(self) -> tuple[tuple[str, str], ...]:
+        """The entries' texts and hashes, oldest first."""
+        return tuple(self._rows)
 
     async def writable(self) -> Finding:
         """See ports.Store."""

@@ -98,6 +98,11 @@ class Daemon:
                 await asyncio.sleep(0.02)
         raise AssertionError(f"the daemon ended with {self._process.returncode}: {log.read_text()[-2000:]}")
 
+    def send(self, number: int) -> None:
+        """Send it a signal, and do not wait."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
     async def end(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal; gives its exit code."""
         assert self._process is not None

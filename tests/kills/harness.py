@@ -32,7 +32,7 @@ switch_points:
   - {{kind: haproxy, name: front, socket: {socket}, backend: web, servers: {{blue: [blue], green: [green]}}}}
 deploy: {{kind: command, run: [/bin/true], idempotent: true}}
 smoke: [{{name: up, http: "{{url}}/healthz"}}]
-shift: {{steps: [5%, 20%, 40%, 60%, 80%, 100%], wait: 100ms}}
+shift: {{steps: [5%, 20%, 40%, 60%, 80%, 100%], wait: {wait}}}
 health: {{every: 50ms, timeout: 20s}}
 bake: 200ms
 keep_warm: 1ms
@@ -56,7 +56,7 @@ class Tally:
 async def kill_many(directory: Path, kills: int, seed: int) -> Tally:
     """So many kills; every instant comes from the seed. Raises JournalBroken where a chain does not hold."""
     chance, tally = random.Random(seed), Tally()
-    async with _balanced(directory) as (config, port):
+    async with balanced(directory) as (config, port):
         daemon, operator = Daemon(config, directory / "c.sock"), Operator(directory / "c.sock", "web")
         traffic = Traffic("127.0.0.1", port, connections=16, rate=200)
         async with asyncio.TaskGroup() as group:
@@ -138,7 +138,7 @@ async def _look_at_the_journal(state: Path, tally: Tally, acknowledged: set[str]
 
 
 @contextlib.asynccontextmanager
-async def _balanced(directory: Path) -> AsyncIterator[tuple[Path, int]]:
+async def balanced(directory: Path, wait: str = "100ms") -> AsyncIterator[tuple[Path, int]]:
     """HAProxy in front of two small servers, and a configuration for them. Gives its path and the front's port."""
     async with contextlib.AsyncExitStack() as stack:
         ports = {}
@@ -155,7 +155,7 @@ async def _balanced(directory: Path) -> AsyncIterator[tuple[Path, int]]:
             embedded(directory, configuration(directory, f"127.0.0.1:{port}", "web", servers), find_binary())
         )
         (directory / "services").mkdir()
-        service = SERVICE.format(**ports, socket=haproxy.socket)
+        service = SERVICE.format(**ports, socket=haproxy.socket, wait=wait)
         (directory / "services" / "web.yaml").write_text(service)
         config = directory / "bluegreen.yaml"
         config.write_text("state: {directory: state}\ncontrol: {socket: c.sock}\nobserve: {every: 500ms}\n")

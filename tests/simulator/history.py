@@ -229,7 +229,7 @@ async def _result(seed: int, world: World, lives: int, crashed_at: Counter[str])
     if lost := world.acknowledged - known:
         broken(Law.ACKNOWLEDGED, f"{sorted(lost)} were acknowledged and are not in the journal")
     halts = [record for record in records if isinstance(record.event, ev.Halted) and record.by == DAEMON]
-    written = [body.replace(f'"pid":{os.getpid()}', "") for body in world.journal.bodies()]
+    written = [body.replace(f'"pid":{os.getpid()}', "") for body, _ in world.journal.rows()]
     digest = hashlib.sha256("\n".join([*world.history, *written]).encode()).hexdigest()
     return Result(
         seed, world.weather.struck, crashed_at, lives, len(known),

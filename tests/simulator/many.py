@@ -106,7 +106,7 @@ def show(seed: int) -> str:
         end = told(error)
     world = worlds[0]
     odds = ", ".join(f"{fault} {odds:.2f}" for fault, odds in world.weather.odds.items())
-    lines = [str(world.layout), odds, *(_line(json.loads(body)) for body in world.journal.bodies()), *world.history]
+    lines = [str(world.layout), odds, *(_line(json.loads(body)) for body, _ in world.journal.rows()), *world.history]
     return "\n".join([*lines, end])
 
 

@@ -1,0 +1,170 @@
+"""A failback without a daemon: the daemon's own parts in an operator's process. There is one road.
+
+`standalone` works on the daemon's journal, under its lock. `from_card` is for the day on which that journal cannot be
+had: the same engine, on a receipt of its own, from what the card says and the balancers show.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bluegreen import cards
+from bluegreen.aws import Sessions
+from bluegreen.clock import SystemClock
+from bluegreen.config.load import load
+from bluegreen.control import documents
+from bluegreen.control.identity import user_of
+from bluegreen.core import events as ev
+from bluegreen.core.requests import Ask
+from bluegreen.daemon import Parts
+from bluegreen.engine import ServiceEngine
+from bluegreen.errors import Refused
+from bluegreen.fleet import Fleet
+from bluegreen.log import set_up
+from bluegreen.model import WHOLE, Condition, Weights
+from bluegreen.observe import Seen
+from bluegreen.processes import become_subreaper
+from bluegreen.store import receipt
+from bluegreen.store.lock import Lock, end_holder
+from bluegreen.wiring import Bench
+
+OBSERVE_EVERY = 15.0
+
+
+class Standalone:
+    """The same engines, for one act of an operator. `before` is done when the operator has confirmed."""
+
+    def __init__(self, fleet: Fleet, before: Callable[[], Awaitable[None]]) -> None:
+        self._fleet, self._before = fleet, before
+        self._actor = user_of(os.getuid())
+
+    async def service(self, service: str) -> dict[str, Any]:
+        """The service's document, after a look at its balancers."""
+        engine = self._fleet.engine(service)
+        if not engine.seen:
+            engine.seen = await engine.look()
+        return documents.service(engine, self._fleet.clock.now())
+
+    async def failback_plan(self, service: str) -> dict[str, Any]:
+        """What a failback would do now."""
+        made = await self._fleet.failback_plan(service)
+        return documents.failback_plan(self._fleet.engine(service), made, self._fleet.clock.now())
+
+    async def failback(self, service: str, *, plan: str, reason: str) -> dict[str, Any]:
+        """Do it, to its end or to a halt; gives the switch. Nothing else of the service or of others is driven on."""
+        engine = self._fleet.engine(service)
+        await engine.take_over()
+        await self._before()
+        started = await self._fleet.failback(service, plan, Ask(self._actor, reason))
+        await engine.run_until(
+            lambda state: state.open_switch is None or state.open_switch.condition is Condition.HALTED
+        )
+        state, one = self._fleet.switch(started.id)
+        document = documents.service(engine, self._fleet.clock.now())
+        return dict(document["switch"]) if state.switch is one else documents.switch(one, state)
+
+
+def end_hung_daemon(config_path: Path) -> int | None:
+    """End the process that holds the journal (SIGKILL); gives its pid, None where nobody living held it.
+
+    Traffic is not touched by that: what was under way is looked up by whoever takes over. Raises StoreError.
+    """
+    holder = end_holder(Path(load(config_path).daemon.state.directory) / "lock")
+    return holder.pid if holder else None
+
+
+@contextlib.asynccontextmanager
+async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
+    """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError."""
+    parts = Parts(load(config_path))
+    listener = set_up("text", "error")
+    become_subreaper()
+    try:
+        await parts.open("failback")
+        yield Standalone(parts.fleet, _nothing)
+    finally:
+        await parts.close()
+        listener.stop()
+
+
+async def _nothing() -> None: ...
+
+
+# --- from the card ---
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where the receipt of a failback from a card goes, and what kept it from being written."""
+
+    store: receipt.ReceiptStore
+
+    @property
+    def path(self) -> Path:
+        return self.store.path
+
+    @property
+    def error(self) -> str:
+        return self.store.error
+
+
+@contextlib.asynccontextmanager
+async def from_card(card: cards.Card, path: Path, why: str) -> AsyncIterator[tuple[Standalone, Receipt]]:
+    """The engine of one service on a receipt, from what its card says. `why`: why there is no journal.
+
+    Raises Refused where the balancers show what is not on the card, Locked where a daemon lives.
+    """
+    directory, clock, sessions = path.parent.parent, SystemClock(), Sessions()
+    lock = Lock(directory / "lock")
+    if directory.is_dir() and os.access(directory, os.W_OK):
+        lock.acquire("failback from the card")
+    listener = set_up("text", "error")
+    become_subreaper()
+    try:
+        bench = Bench(directory, sessions, lambda *_: None)
+        setup = bench.restore(card.config)
+        store = receipt.ReceiptStore(
+            directory / receipt.DIRECTORY / f"{card.service}.{clock.now():%Y%m%dT%H%M%S}.jsonl"
+        )
+        keeper = cards.CardKeeper(directory, card.service, card.config, clock, journal=False)
+        engine = ServiceEngine(
+            setup, store, clock, bench, lambda _: None, lambda: secrets.token_hex(8), OBSERVE_EVERY, keeper
+        )
+        try:
+            taken = _taken(card, await engine.look(), store.path.name)
+            await engine.take_card(taken, Ask(user_of(os.getuid()), why))
+            yield Standalone(Fleet([engine], store, clock), store.begin), Receipt(store)
+        finally:
+            await engine.close()
+    finally:
+        await sessions.close()
+        lock.release()
+        listener.stop()
+
+
+def _taken(card: cards.Card, seen: dict[str, Seen], name: str) -> ev.CardTaken:
+    """What the card and the balancers agree on. Raises Refused where they do not."""
+    if card.target is None or card.source is None:
+        raise Refused(f"the card has no failback: {card.why_not}", "move the weights by hand, if you must")
+    shown: dict[str, Weights] = {}
+    for point, one in seen.items():
+        if one.weights is None:
+            raise Refused(f"{point} cannot be read: {one.error}", "nothing unread is written on")
+        place = card.points.get(point)
+        allowed = [Weights.of(weights) for weights in place.present] if place is not None else []
+        done = one.weights.share(card.target) == WHOLE
+        if not done and not any(one.weights.same_split(weights) for weights in allowed):
+            known = " or ".join(str(weights) for weights in allowed) or "nothing of it"
+            raise Refused(
+                f"{point} shows {one.weights}; the card of {card.written_at} knows {known}",
+                "somebody has changed it since: look at it, and move the weights by hand if you must",
+            )
+        shown[point] = one.weights
+    versions = {name_: version for name_, version in card.releases.items() if version is not None}
+    return ev.CardTaken(name, card.digest, card.source, card.target, shown, versions)

@@ -1,0 +1,227 @@
+"""Failback when everything else is gone: five situations, a real HAProxy, real processes, and the daemon's return."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.operator import Daemon, Operator, split
+from tests.kills.harness import balanced
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("load")]
+REASON = "5xx on pay"
+
+
+@dataclass
+class Site:
+    """A service whose deployment waits at 40 %, with its daemon and its operator."""
+
+    config: Path
+    daemon: Daemon
+    operator: Operator
+
+    @property
+    def state(self) -> Path:
+        return self.config.parent / "state"
+
+    async def failback(self, *more: str) -> tuple[int, str]:
+        """The operator's command, without a terminal."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bluegreen", "--config", str(self.config), "failback", "web", "--yes", "--reason",
+            REASON, *more, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
+        return process.returncode or 0, out.decode()
+
+    def card(self) -> Path:
+        return self.state / "cards" / "web.json"
+
+
+@contextlib.asynccontextmanager
+async def mid_shift(directory: Path) -> AsyncIterator[Site]:
+    """In the middle of a deployment that waits for an approval at 40 %."""
+    async with balanced(directory, wait="approve") as (config, _):
+        site = Site(config, Daemon(config, directory / "c.sock"), Operator(directory / "c.sock", "web"))
+        await site.daemon.start()
+        try:
+            await site.operator.deploy("v2")
+            for share in (5, 20, 40):
+                await site.operator.at("green", share)
+                if share < 40:
+                    await site.operator.until(lambda seen: seen["switch"]["awaiting"] == "approval", "the approval")
+                    await site.operator.post("approve")
+            await site.operator.until(lambda seen: seen["switch"]["awaiting"] == "approval", "the approval at 40 %")
+            yield site
+        finally:
+            await site.daemon.end(signal.SIGKILL)
+
+
+async def killed(site: Site) -> list[str]:
+    await site.daemon.end(signal.SIGKILL)
+    return []
+
+
+async def hung(site: Site) -> list[str]:
+    site.daemon.send(signal.SIGSTOP)
+    return ["--take-over"]
+
+
+async def garbage_in_the_journal(site: Site) -> list[str]:
+    await site.daemon.end(signal.SIGKILL)
+    for file in site.state.glob("journal.sqlite*"):  # its write-ahead log alone would restore all of it
+        file.write_bytes(os.urandom(8192))
+    return ["--card", str(site.card())]
+
+
+async def state_directory_gone(site: Site) -> list[str]:
+    await site.daemon.end(signal.SIGKILL)
+    kept = site.config.parent / "elsewhere" / "cards" / "web.json"
+    kept.parent.mkdir(parents=True)
+    shutil.copy(site.card(), kept)
+    shutil.rmtree(site.state)
+    return ["--card", str(kept)]
+
+
+async def broken_configuration(site: Site) -> list[str]:
+    await site.daemon.end(signal.SIGKILL)
+    (site.config.parent / "services" / "web.yaml").write_text("service: [")
+    return ["--card", str(site.card())]
+
+
+SITUATIONS: dict[str, Callable[[Site], Awaitable[list[str]]]] = {
+    "daemon killed": killed,
+    "daemon hung": hung,
+    "journal unreadable": garbage_in_the_journal,
+    "state directory gone": state_directory_gone,
+    "configuration broken": broken_configuration,
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+async def test_a_failback_needs_no_daemon(
+    tmp_path: Path, situation: str, report_figures: Callable[[str], None]
+) -> None:
+    async with mid_shift(tmp_path) as site:
+        service = (tmp_path / "services" / "web.yaml").read_text()
+        more = await SITUATIONS[situation](site)
+        code, out = await site.failback(*more)
+        assert code == 0, out
+        assert "blue 100%" in out
+        report_figures(f"{situation}: failed back")
+        (tmp_path / "services" / "web.yaml").write_text(service)
+        if "--card" in more:
+            await _comes_back(site, Path(more[1]))
+        else:
+            await site.daemon.end(signal.SIGKILL)
+            await site.daemon.start()
+            seen = await site.operator.look()
+            assert (seen["live"], seen["switch"]["kind"], seen["switch"]["reason"]) == ("blue", "failback", REASON)
+
+
+async def _comes_back(site: Site, card: Path) -> None:
+    """The daemon imports what was done, and stays halted until it is told."""
+    receipts = [*card.parent.parent.glob("receipts/*.jsonl")]
+    assert len(receipts) == 1
+    site.state.mkdir(exist_ok=True)
+    if card.parent.parent != site.state:
+        shutil.copytree(card.parent.parent / "receipts", site.state / "receipts")
+    if not _is_sound(site.state / "journal.sqlite"):
+        for damaged in site.state.glob("journal.sqlite*"):
+            damaged.rename(damaged.with_name(f"damaged.{damaged.name}"))
+    await site.daemon.start()
+    seen = await site.operator.look()
+    assert split(seen) == {"blue": 100.0, "green": 0.0}
+    assert (seen["switch"]["kind"], seen["switch"]["condition"]) == ("failback", "halted")
+    assert seen["switch"]["halt"]["cause"] == "card"
+    assert (seen["switch"]["reason"], seen["live"]) == (REASON, "blue")
+    await site.daemon.end(signal.SIGKILL)
+    await site.daemon.start()
+    again = await site.operator.look()
+    assert again["switch"]["halt"]["id"] == seen["switch"]["halt"]["id"], "imported once"
+    await site.operator.post("resume")
+    await site.operator.ended("completed")
+
+
+def _is_sound(journal: Path) -> bool:
+    return journal.exists() and journal.read_bytes().startswith(b"SQLite format 3")
+
+
+async def test_a_card_that_the_balancer_contradicts_moves_nothing(tmp_path: Path) -> None:
+    async with mid_shift(tmp_path) as site:
+        more = await garbage_in_the_journal(site)
+        await _haproxy(site, "set server web/green weight 7", "set server web/blue weight 93")
+        code, out = await site.failback(*more)
+        assert code == 3, out
+        assert "blue 93% green 7%" in out
+        assert not [*site.state.glob("receipts/*")]
+
+
+async def test_a_changed_card_and_a_card_of_another_service_move_nothing(tmp_path: Path) -> None:
+    async with mid_shift(tmp_path) as site:
+        more = await garbage_in_the_journal(site)
+        document = json.loads(site.card().read_text())
+        site.card().write_text(json.dumps({**document, "target": "green"}))
+        code, out = await site.failback(*more)
+        assert (code, "not as it was written" in out) == (1, True), out
+
+
+async def test_while_the_daemon_lives_no_card_is_used(tmp_path: Path) -> None:
+    async with mid_shift(tmp_path) as site:
+        code, out = await site.failback("--card", str(site.card()))
+        assert (code, "no card is needed" in out) == (3, True), out
+        site.daemon.send(signal.SIGSTOP)
+        code, out = await site.failback("--card", str(site.card()))
+        assert (code, "--take-over" in out) == (3, True), out
+        site.daemon.send(signal.SIGCONT)
+
+
+async def test_without_a_terminal_the_card_has_to_be_named(tmp_path: Path) -> None:
+    async with mid_shift(tmp_path) as site:
+        await garbage_in_the_journal(site)
+        code, out = await site.failback()
+        assert (code, f"--card {site.card()}" in out) == (3, True), out
+
+
+async def test_a_journal_that_is_older_than_its_card_moves_nothing_before_a_person_has_looked(tmp_path: Path) -> None:
+    async with mid_shift(tmp_path) as site:
+        assert await site.daemon.end() == 0
+        shutil.copytree(site.state, tmp_path / "backup")
+        await site.daemon.start()
+        await site.operator.post("approve")
+        await site.operator.at("green", 60)
+        assert await site.daemon.end() == 0
+        for file in site.state.glob("journal.sqlite*"):
+            file.unlink()
+        for file in (tmp_path / "backup").glob("journal.sqlite*"):
+            shutil.copy(file, site.state)
+        await site.daemon.start()
+        seen = await site.operator.look()
+        assert "older one, or another" in seen["distrust"]
+        assert (seen["switch"]["condition"], seen["switch"]["halt"]["cause"]) == ("halted", "card")
+        assert not next(one for one in seen["options"] if one["verb"] == "resume")["lawful"]
+        await site.operator.post("adopt", reason="looked at HAProxy")
+        assert (await site.operator.look())["distrust"] == ""
+
+
+async def _haproxy(site: Site, *commands: str) -> None:
+    card: dict[str, Any] = json.loads(site.card().read_text())
+    socket = json.loads(card["config"])["switch_points"][0]["socket"]
+    for command in commands:
+        reader, writer = await asyncio.open_unix_connection(socket)
+        writer.write(f"{command}\n".encode())
+        await writer.drain()
+        await reader.read()
+        writer.close()
