@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from bluegreen.core import events as ev
+from bluegreen.core import receipts
 from bluegreen.core.phases import apply
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState
@@ -79,6 +80,23 @@ class Book:
         async with self._changed:
             self._changed.notify_all()
         return entries
+
+    async def import_receipt(self, entries: Sequence[ev.Entry]) -> None:
+        """Take in a failback that was done from the card; it stays halted until a person has looked."""
+        records = receipts.to_import(self.state, [entry.record for entry in entries], self._beside)
+        if records:
+            await self.take_in(records)
+
+    async def distrust(self, why: str) -> None:
+        """Say that the journal is not to be believed: nothing moves until an operator has looked and adopted."""
+        if not self.state.distrust:
+            await self.record(receipts.distrusted(self.state, why))
+
+    def _beside(self, switch: str, event: ev.Event, by: ev.Record) -> ev.Record:
+        """A record of ours beside those of a receipt: what ends a switch is on the word of the receipt's operator."""
+        ours = isinstance(event, ev.Halted | ev.Restarted)
+        who, why = (DAEMON.name, "") if ours else (by.by, by.reason)
+        return ev.Record(self._new_id(), self._clock.now(), self.state.service, switch, who, event, why)
 
     async def changed(self, version: int) -> None:
         """Wait until the state is newer than `version`."""

@@ -135,16 +135,16 @@ class Parts:
         await engine.start()
         for path in sorted((self.directory / receipt.DIRECTORY).glob(f"{engine.setup.service}.*.jsonl")):
             try:
-                await engine.import_receipt(receipt.read_receipt(path))
+                await engine.book.import_receipt(receipt.read_receipt(path))
                 path.replace(path.with_suffix(".imported"))
             except JournalBroken as broken:
                 log.error("a receipt cannot be imported: the balancers tell what it did", error=str(broken))
                 path.replace(path.with_suffix(".broken"))
         card = self.cards[engine.setup.service]
         if why := await card.newer_than(self.store):
-            await engine.distrust(why)
-        if engine.head is not None:
-            await card.keep(engine.state, engine.head)
+            await engine.book.distrust(why)
+        if engine.book.head is not None:
+            await card.keep(engine.state, engine.book.head)
 
     async def close(self) -> None:
         """Let go of everything, the lock last."""

@@ -10,16 +10,17 @@ the last look: a reading, not a state). Invariants:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from bluegreen import hands
 from bluegreen.book import Book, keep_nothing
 from bluegreen.cards import CardKeeper
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
-from bluegreen.core import receipts
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.drift import judge
@@ -27,10 +28,10 @@ from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected
 from bluegreen.life import Sign, beating
-from bluegreen.model import DAEMON, Cause, Condition, Phase, Weights
+from bluegreen.model import Cause, Condition, Phase, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
-from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
+from bluegreen.steps import deploy, looks, shift
 
 T = TypeVar("T")
 
@@ -56,7 +57,7 @@ class ServiceEngine:
         self.seen: dict[str, Seen] = {}
         self.sign: Sign | None = None
         self.card = card
-        self._book = Book(setup.service, store, clock, publish, new_id, card.keep if card else keep_nothing)
+        self.book = Book(setup.service, store, clock, publish, new_id, card.keep if card else keep_nothing)
         self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
         self._started_at, self._wrote_at = 0.0, dict[str, float]()
@@ -74,42 +75,13 @@ class ServiceEngine:
     async def start(self) -> None:
         """Restore the state from the journal. Changes nothing."""
         self._started_at = asyncio.get_running_loop().time()
-        await self._book.restore()
+        await self.book.restore()
 
     async def take_over(self) -> None:
         """Go on where another process ended: what it had under way without an outcome is unknown from here on."""
         if self.state.open_switch is not None:
             async with self._lock:
                 await self._record([ev.Restarted(os.getpid())])
-
-    async def import_receipt(self, entries: Sequence[ev.Entry]) -> None:
-        """Take in a failback that was done from the card; it stays halted until a person has looked."""
-        async with self._lock:
-            records = receipts.to_import(self.state, [entry.record for entry in entries], self._made)
-            if records:
-                await self._book.take_in(records)
-
-    async def take_card(self, taken: ev.CardTaken, ask: Ask) -> None:
-        """Begin a receipt: what the card says and the balancers show is the truth from here on."""
-        async with self._lock:
-            await self._record([taken], ask)
-
-    async def distrust(self, why: str) -> None:
-        """Say that the journal is not to be believed: nothing moves until an operator has looked and adopted."""
-        async with self._lock:
-            if self.state.distrust:
-                return
-            open_switch = self.state.open_switch
-            stop = (
-                [self._halted(Cause.CARD, why)] if open_switch and open_switch.condition is not Condition.HALTED else []
-            )
-            await self._record([ev.Distrusted(why), *stop])
-
-    def _made(self, switch: str, event: ev.Event, by: ev.Record) -> ev.Record:
-        """A record of ours beside those of a receipt, on the word of its operator."""
-        by_whom = DAEMON.name if isinstance(event, ev.Halted | ev.Restarted) else by.by
-        reason = "" if by_whom == DAEMON.name else by.reason
-        return ev.Record(self.new_id(), self._clock.now(), self.state.service, switch, by_whom, event, reason)
 
     async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
         """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
@@ -152,16 +124,11 @@ class ServiceEngine:
     @property
     def state(self) -> ServiceState:
         """What the journal adds up to."""
-        return self._book.state
-
-    @property
-    def head(self) -> ev.Entry | None:
-        """The service's last entry; None where there is none."""
-        return self._book.head
+        return self.book.state
 
     async def changed(self, version: int) -> None:
         """Wait until the state is newer than `version`."""
-        await self._book.changed(version)
+        await self.book.changed(version)
 
     def ports(self) -> Ports:
         """What the open switch works with: the configuration it started with, else the present one."""
@@ -226,8 +193,8 @@ class ServiceEngine:
         while not self._stopping:
             async with self._lock:
                 self._wake.clear()
-                if self._book.fatal is not None:
-                    raise self._book.fatal
+                if self.book.fatal is not None:
+                    raise self.book.fatal
                 step = next_step(self.state, self._clock.now())
                 if isinstance(step, st.Conclude):
                     await self._record([step.event])
@@ -275,7 +242,7 @@ class ServiceEngine:
         outcome = await self._effective(deploy.run(self._switch(), self._told()))
         async with self._lock:
             if self._open_step() is not None:  # else an abort has ended it and put that on record
-                await self._record([outcome or self._deploy_ended()])
+                await self._record([outcome or deploy.ended(self._switch())])
 
     async def _set_weights(self, step: st.SetWeights) -> None:
         """Intent, effect, outcome, and nobody else reads meanwhile: nobody may take our own write for drift."""
@@ -304,17 +271,12 @@ class ServiceEngine:
 
     async def _look_on(self, step: st.Step) -> None:
         """A look: cut short when a person asks for something, and begun anew; only an undisturbed outcome counts."""
-        looking_up = isinstance(step, st.LookUp)
-        if looking_up:
-            await self._balancers.acquire()
-        try:
-            look = await self._undisturbed(self._guarded(self._hand(step)))
+        async with self._balancers if isinstance(step, st.LookUp) else contextlib.nullcontext():
+            hand = hands.look(step, self._switch(), self.state, self._told(), self._store, self._clock)
+            look = await self._undisturbed(self._guarded(hand))
             async with self._lock:
                 if look is not None and not self._wake.is_set():
                     await self._record([look.result()])
-        finally:
-            if looking_up:
-                self._balancers.release()
 
     def _wanted(self) -> bool:
         return self._switch().condition is Condition.RUNNING and not self._stopping
@@ -332,23 +294,6 @@ class ServiceEngine:
     def _told(self) -> Ports:
         """The open switch's ports, which tell of every answer that the step gets."""
         return beating(self.ports(), self._beat)
-
-    def _hand(self, step: st.Step) -> Coroutine[Any, Any, ev.Event]:
-        switch, ports = self._switch(), self._told()
-        match step:
-            case st.Preflight():
-                return preflight.run(switch, self.state, ports, self._store)
-            case st.ProveWarm():
-                return smoke.prove_warm(switch, self.state, ports)
-            case st.WaitHealthy():
-                return wait_healthy.run(switch, ports, self._clock)
-            case st.Smoke():
-                return smoke.run(switch, self.state, ports)
-            case st.Watch():
-                return watch.run(step, switch, ports, self._clock)
-            case st.LookUp():
-                return shift.look_up(step, switch, ports, self._clock)
-        raise AssertionError(f"no hand for {step}")
 
     async def _guarded(self, hand: Awaitable[T]) -> T | ev.Event:
         """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
@@ -400,7 +345,7 @@ class ServiceEngine:
     async def _record(self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None) -> None:
         """Apply, append, keep the card, publish. Called with the lock held."""
         try:
-            entries = await self._book.record(events, ask, switch)
+            entries = await self.book.record(events, ask, switch)
         except AppendUnknown:
             self._wake.set()  # the loop ends the process: only a new start can tell what is in the journal
             raise
@@ -460,15 +405,7 @@ class ServiceEngine:
             raise Refused("weights are being written at this moment", "look again in a second")
         self._effect.cancel()
         await asyncio.wait({self._effect}, timeout=STOP_SECONDS)
-        return self._deploy_ended()
-
-    def _deploy_ended(self) -> ev.Halted:
-        return self._halted(
-            Cause.INTERRUPTED,
-            f"the deployment to {self._switch().candidate} was ended before it finished",
-            advice="its processes were ended; `resume` runs the deployment again",
-            closes_step=True,
-        )
+        return deploy.ended(self._switch())
 
     async def _retire_pinned(self) -> None:
         if self._pinned is not None and self.state.open_switch is None:

@@ -138,7 +138,7 @@ async def from_card(card: cards.Card, path: Path, why: str) -> AsyncIterator[tup
         )
         try:
             taken = _taken(card, await engine.look(), store.path.name)
-            await engine.take_card(taken, Ask(user_of(os.getuid()), why))
+            await engine.book.record([taken], Ask(user_of(os.getuid()), why))
             yield Standalone(Fleet([engine], store, clock), store.begin), Receipt(store)
         finally:
             await engine.close()

@@ -46,3 +46,12 @@ def _halted(switch: Switch) -> ev.Halted:
         summary=f"{switch.requested_by} failed back to {switch.candidate} from the card, without this journal",
         advice="look at the balancers and at why the journal was away; `resume` when all is as it should be",
     )
+
+
+def distrusted(state: ServiceState, why: str) -> Sequence[ev.Event]:
+    """The journal is not to be believed: a switch that goes on is halted."""
+    switch = state.open_switch
+    if switch is None or switch.condition is Condition.HALTED:
+        return (ev.Distrusted(why),)
+    advice = f"look at the balancers; if they show what is right: bluegreen adopt {state.service}, then `resume`"
+    return (ev.Distrusted(why), ev.Halted(switch.next_halt(), switch.phase, Cause.CARD, why, advice))

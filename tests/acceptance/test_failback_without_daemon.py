@@ -8,7 +8,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.operator import Daemon, Operator, split
+from tests.cli.terminal import at_a_terminal
 from tests.kills.harness import balanced
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("load")]
@@ -159,6 +162,56 @@ def _is_sound(journal: Path) -> bool:
     return journal.exists() and journal.read_bytes().startswith(b"SQLite format 3")
 
 
+async def test_at_a_terminal_the_card_is_offered_and_the_name_is_typed(
+    tmp_path: Path, report_figures: Callable[[str], None]
+) -> None:
+    async with mid_shift(tmp_path) as site:
+        await garbage_in_the_journal(site)
+        seconds = await asyncio.to_thread(_at_the_terminal, site)
+        report_figures(f"from the typed name to the balancer's new weights: {seconds:.2f} s, by the card")
+
+
+def _at_the_terminal(site: Site) -> float:
+    address = _socket(site)
+    with at_a_terminal("--config", str(site.config), "failback", "web", "--no-color") as terminal:
+        terminal.expect("the journal cannot be used")
+        terminal.expect("Why?")
+        terminal.type(REASON)
+        terminal.expect("Type the service's name")
+        began = time.monotonic()
+        terminal.type("web")
+        while _weight(address, "blue") == 60:
+            assert time.monotonic() - began < 30, terminal.screen
+        seconds = time.monotonic() - began
+        assert terminal.end() == 0, terminal.screen
+    assert "stays halted until it is told" in terminal.screen
+    return seconds
+
+
+async def test_an_operators_process_that_is_killed_in_mid_failback_loses_nothing(tmp_path: Path) -> None:
+    """Killed once its first step is on the receipt: the daemon imports what was done, and a person ends it."""
+    async with mid_shift(tmp_path) as site:
+        await garbage_in_the_journal(site)
+        await asyncio.to_thread(_killed_once_it_has_begun, site)
+        for damaged in site.state.glob("journal.sqlite*"):
+            damaged.rename(damaged.with_name(f"damaged.{damaged.name}"))
+        await site.daemon.start()
+        seen = await site.operator.look()
+        assert (seen["switch"]["kind"], seen["switch"]["condition"]) == ("failback", "halted")
+        assert seen["switch"]["reason"] == REASON
+        await site.operator.post("resume")
+        await site.operator.ended("completed")
+        assert split(await site.operator.look()) == {"blue": 100.0, "green": 0.0}
+
+
+def _killed_once_it_has_begun(site: Site) -> None:
+    with at_a_terminal("--config", str(site.config), "failback", "web", "--yes", "--reason", REASON) as terminal:
+        began = time.monotonic()
+        while not any(file.read_text().count("StepStarted") for file in site.state.glob("receipts/*.jsonl")):
+            assert time.monotonic() - began < 30, terminal.screen
+        terminal.kill()
+
+
 async def test_a_card_that_the_balancer_contradicts_moves_nothing(tmp_path: Path) -> None:
     async with mid_shift(tmp_path) as site:
         more = await garbage_in_the_journal(site)
@@ -216,11 +269,22 @@ async def test_a_journal_that_is_older_than_its_card_moves_nothing_before_a_pers
         assert (await site.operator.look())["distrust"] == ""
 
 
-async def _haproxy(site: Site, *commands: str) -> None:
+def _socket(site: Site) -> str:
     card: dict[str, Any] = json.loads(site.card().read_text())
-    socket = json.loads(card["config"])["switch_points"][0]["socket"]
+    return str(json.loads(card["config"])["switch_points"][0]["socket"])
+
+
+def _weight(address: str, server: str) -> int:
+    """The server's weight, as HAProxy tells it."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(address)
+        sock.sendall(f"get weight web/{server}\n".encode())
+        return int(sock.makefile().read().split()[0])
+
+
+async def _haproxy(site: Site, *commands: str) -> None:
     for command in commands:
-        reader, writer = await asyncio.open_unix_connection(socket)
+        reader, writer = await asyncio.open_unix_connection(_socket(site))
         writer.write(f"{command}\n".encode())
         await writer.drain()
         await reader.read()

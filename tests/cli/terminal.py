@@ -38,6 +38,10 @@ class Terminal:
         """Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._process.kill()
+
     def end(self) -> int:
         """Wait for the end; gives the exit code."""
         self._read_until(lambda: self._process.poll() is not None, "the end")

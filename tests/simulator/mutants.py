@@ -176,7 +176,7 @@ async def _acknowledges_first(self, events, ask=None, switch=None):
         for event in events:
             id_ = switch if isinstance(event, ev.Requested) else (self.state.open_switch and self.state.open_switch.id)
             record = ev.Record(self.new_id(), self._clock.now(), "web", id_, str(ask.actor), event, ask.reason)
-            self._book.state = sound_apply(self.state, record)
+            self.book.state = sound_apply(self.state, record)
 
 
 def _waits_for_ever(state, now):
