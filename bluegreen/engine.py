@@ -10,8 +10,9 @@ the last look: a reading, not a state). Invariants:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -20,15 +21,14 @@ from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
-from bluegreen.core.drift import judge
 from bluegreen.core.phases import apply
-from bluegreen.core.requests import Ask
-from bluegreen.core.state import ServiceState, Switch
-from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
+from bluegreen.core.requests import Ask, asked_before
+from bluegreen.core.state import Drift, ServiceState, Switch
+from bluegreen.errors import AppendUnknown, Refused, Rejected, StoreError
 from bluegreen.model import DAEMON, Cause, Condition, Weights
-from bluegreen.observe import Seen, look
+from bluegreen.observe import Past, Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
-from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
+from bluegreen.steps import deploy, looks, preflight, restore, shift, smoke, trace, wait_healthy, watch
 
 STOP_SECONDS = 8.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
@@ -50,6 +50,7 @@ class ServiceEngine:
         self.setup = setup
         self.state = ServiceState(setup.service)
         self.seen: dict[str, Seen] = {}
+        self._past = Past()
         self.alive_at: datetime | None = None
         self._store, self._clock, self._workshop, self._publish = store, clock, workshop, publish
         self.new_id, self._observe_every = new_id, observe_every
@@ -85,7 +86,7 @@ class ServiceEngine:
             await self._halt_first(ask)
         async with self._lock:
             if ask.key is not None and ask.key in self.state.keys:
-                return self._asked_before(ask)
+                return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
             if isinstance(request, ad.Abort) and self._effect is not None:
                 events = (await self._end_deploy(), *events)
@@ -93,24 +94,17 @@ class ServiceEngine:
             self._wake.set()
             return self.state.switch
 
-    async def adopt(self, ask: Ask, halt: str | None = None) -> Switch | None:
-        """Take what the balancers show at this moment for the truth. Raises Refused where one cannot be read."""
+    async def submit_seen(self, make: Callable[[Mapping[str, Seen]], ad.AnyRequest], ask: Ask) -> Switch | None:
+        """Admit what is asked about the balancers as they are at this moment; until it is on record nobody writes."""
         async with self._balancers:
-            seen = await self.look()
-            unread = [name for name, one in seen.items() if one.weights is None]
-            if unread:
-                raise Refused(
-                    f"{unread[0]} cannot be read: {seen[unread[0]].error}", "nothing unread is taken for true"
-                )
-            shown = {name: one.weights for name, one in seen.items() if one.weights is not None}
-            return await self.submit(ad.Adopt(halt=halt, seen=shown), ask)
+            return await self.submit(make(await self.look()), ask)
 
     async def observe(self) -> None:
         """One look at all switch points; what it means goes on record."""
         async with self._balancers:
             seen = await self.look()
             async with self._lock:
-                events = judge(self.state, {name: one.weights for name, one in seen.items()})
+                events = self._past.judge(self.state, seen, asyncio.get_running_loop().time())
                 if events:
                     await self._record(events)
                     self._wake.set()
@@ -146,7 +140,8 @@ class ServiceEngine:
     async def run(self) -> None:
         """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(self._observe_forever()), group.create_task(self._keep_forever())]
+            tracer = trace.Tracer(lambda: self.state, self.ports, self._clock, self._traced)
+            beside = [group.create_task(each) for each in (self._observe_forever(), self._keep_forever(), tracer.run())]
             await self._drive()
             for task in beside:
                 task.cancel()
@@ -158,7 +153,7 @@ class ServiceEngine:
         effect = self._effect
         if effect is None:
             return
-        if not self._writing():
+        if not self._writing() and not (self.state.restore and self.state.restore.writing):
             effect.cancel()
         await asyncio.wait({effect}, timeout=STOP_SECONDS)
         effect.cancel()
@@ -188,6 +183,8 @@ class ServiceEngine:
                     await self._wake.wait()
                 case st.Deploy() | st.SetWeights():
                     await self._act(step, target)
+                case st.Restore() | st.LookUpRestore():
+                    await self._restore(step, target)
                 case _:
                     await self._look_on(step)
 
@@ -202,6 +199,10 @@ class ServiceEngine:
                     return st.AwaitOperator(), None
                 await self._record([ev.StepStarted("set_weights", point, expected, target, split)])
                 return step, target
+            case st.Restore():
+                intent = restore.intent(step, self.state, self.ports())
+                await self._record([intent])
+                return step, intent.target
             case st.Deploy() | st.Preflight() | st.ProveWarm() | st.WaitHealthy() | st.Smoke():
                 await self._record([ev.StepStarted(self._switch().phase.value)])
         return step, None
@@ -219,6 +220,17 @@ class ServiceEngine:
             outcome = await self._effective(shift.run(step, target or step.split, switch, state, ports, self._clock))
             if outcome is not None:  # None: the process is ending; the next start looks it up
                 async with self._lock:
+                    await self._record([outcome])
+        if isinstance(outcome, ev.Halted) and outcome.cause is Cause.DRIFT:
+            await self.observe()  # the drift itself goes on record at once, for whoever answers the halt
+
+    async def _restore(self, step: st.Restore | st.LookUpRestore, target: Weights | None) -> None:
+        """What an operator ordered beside a switch, or without one. While it writes, nobody else reads."""
+        hand, beside = restore.hand(step, target, self.ports(), self._clock), contextlib.nullcontext()
+        async with self._balancers if isinstance(step, st.Restore) else beside:
+            outcome = await self._effective(hand)
+            async with self._lock:
+                if outcome is not None and step.point in self.state.in_doubt:  # else it left the configuration
                     await self._record([outcome])
 
     async def _effective(self, hand: Coroutine[Any, Any, ev.Event]) -> ev.Event | None:
@@ -271,11 +283,7 @@ class ServiceEngine:
         try:
             return await hand
         except Exception as error:
-            what = f"a defect of bluegreen itself: {type(error).__name__}: {error}"
-            open_step = self._switch().open
-            if open_step is not None and open_step.point is not None:
-                return ev.OutcomeLost(open_step.point, what)  # whether it wrote is not known: it is looked up
-            return self._halted(Cause.BUG, what, advice="nothing goes on by itself; please report it", closes_step=True)
+            return looks.defect(error, self.state)
 
     async def _observe_forever(self) -> None:
         while True:
@@ -290,6 +298,11 @@ class ServiceEngine:
                 keeping = group.create_task(self._ports.deployer.keep(self._may_touch))
                 await self._reopened.wait()
                 keeping.cancel()
+
+    async def _traced(self, drift: Drift, event: ev.DriftTraced) -> None:
+        async with self._lock:
+            if (now := self.state.drift.get(drift.point)) is not None and now.id == drift.id:
+                await self._record([event])
 
     def _may_touch(self, environment: str) -> bool:
         """What failed stays as it is until a person decides: a halted candidate is not started again (law 7)."""
@@ -324,16 +337,10 @@ class ServiceEngine:
         self.state = state
         self.alive_at = self._clock.now()
         for entry in entries:
-            self._note(entry.event)
+            self.seen = self._past.read_back(self.seen, entry)
             self._publish(entry)
         async with self._changed:
             self._changed.notify_all()
-
-    def _note(self, event: ev.Event) -> None:
-        """A balancer that was just read back has been seen."""
-        if isinstance(event, ev.WeightsSet) and event.point in self.seen:
-            seen = self.seen[event.point]
-            self.seen = {**self.seen, event.point: replace(seen, at=self._clock.now(), weights=event.weights, error="")}
 
     def _halted(self, cause: Cause, summary: str, advice: str = "", *, closes_step: bool = False) -> ev.Halted:
         return looks.halted(self._switch(), cause, summary=summary, advice=advice, closes_step=closes_step)
@@ -350,13 +357,6 @@ class ServiceEngine:
 
     def _writing(self) -> bool:
         return self._effect is not None and self._open_step() == "set_weights"
-
-    def _asked_before(self, ask: Ask) -> Switch | None:
-        digest, switch = self.state.keys[ask.key or ""]
-        if digest != (ask.digest or ""):
-            raise BadRequest("this Idempotency-Key came with another request before", advice="use a new key")
-        known = [one for one in (*self.state.past, self.state.switch) if one is not None and one.id == switch]
-        return known[-1] if known else self.state.switch
 
     async def _halt_first(self, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""

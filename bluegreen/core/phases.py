@@ -18,25 +18,23 @@ from types import MappingProxyType
 from typing import assert_never, get_args
 
 from bluegreen.core import events as ev
+from bluegreen.core import restoring
 from bluegreen.core.state import (
     KEYS_MAX,
     PAST_MAX,
     Change,
     Drift,
     Halt,
+    IllegalTransition,
     OpenStep,
     Operation,
     Point,
     ServiceState,
     Switch,
 )
-from bluegreen.errors import BlueGreenError
 from bluegreen.model import WHOLE, Condition, Kind, Phase, Release, Warm, Weights
 
-
-class IllegalTransition(BlueGreenError):
-    """A bug, or a journal that no lawful run can have written: stop, leave the traffic alone."""
-
+__all__ = ["CONDITIONS", "TRANSITIONS", "IllegalTransition", "apply", "as_split", "fold", "sole_live"]
 
 Moves = Mapping[type[ev.Event], Phase]
 
@@ -152,7 +150,9 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
         case ev.Requested():
             changed = _begin(state, record, record.event)
         case ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.PointForgotten() | ev.WarmReleased():
-            changed = _of_service(state, record, record.event)
+            changed = restoring.after(_of_service(state, record, record.event), record.event)
+        case event if isinstance(event, ev.OfDrift):
+            changed = restoring.apply(state, record, event)
         case _:
             changed = _of_switch(state, record)
     return replace(changed, version=state.version + 1, keys=_remember_key(changed, record))
@@ -177,8 +177,9 @@ def _of_service(
             unsettled = {name: change for name, change in state.unsettled.items() if name not in weights}
             taken = replace(state, points=points, drift=drift, unsettled=unsettled)
             return taken if state.open_switch else _with_live(taken, sole_live(points) or state.live)
-        case ev.DriftSeen(point=point, expected=expected, seen=seen):
-            return replace(state, drift={**state.drift, point: Drift(point, expected, seen, record.at)})
+        case ev.DriftSeen(point=point, expected=expected, seen=seen, what=what, good_at=good_at):
+            drifted = Drift(point, expected, seen, record.at, record.id, what, good_at)
+            return replace(state, drift={**state.drift, point: drifted})
         case ev.DriftGone(point=point):
             return replace(state, drift={name: d for name, d in state.drift.items() if name != point})
         case ev.PointForgotten(point=point):

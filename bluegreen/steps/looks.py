@@ -15,6 +15,9 @@ from bluegreen.ports import Balancer, Check, Enough, Ports, Scene
 
 T = TypeVar("T")
 
+UNREAD = "unreadable"
+"""In the detail of a finding that says nothing about health: the balancer could not be read."""
+
 
 async def at_all(
     balancers: Mapping[str, Balancer], look: Callable[[Balancer], Awaitable[T]]
@@ -35,15 +38,16 @@ async def at_all(
 async def health(ports: Ports, environment: str, enough: Enough) -> tuple[Finding, ...]:
     """One finding a switch point: whether enough of the environment's targets are healthy there now."""
     seen = await at_all(ports.balancers, lambda balancer: balancer.targets())
-    return tuple(_healthy(name, environment, targets, enough) for name, targets in seen.items())
+    return tuple(healthy(name, environment, targets, enough) for name, targets in seen.items())
 
 
-def _healthy(
+def healthy(
     point: str, environment: str, targets: Mapping[str, tuple[Target, ...]] | BalancerError, enough: Enough
 ) -> Finding:
+    """Whether enough of the environment's targets are healthy at one switch point; unreadable is not."""
     name = f"{point}: {environment} healthy"
     if isinstance(targets, BalancerError):
-        return Finding(name, ok=False, summary=f"health cannot be read: {targets.what}", advice=targets.advice)
+        return Finding(name, False, f"health cannot be read: {targets.what}", targets.advice, detail={UNREAD: "yes"})
     registered = targets.get(environment, ())
     good = sum(target.state is TargetState.HEALTHY for target in registered)
     wanted = enough.of(len(registered))
@@ -68,7 +72,8 @@ async def weights(ports: Ports, state: ServiceState) -> tuple[Finding, ...]:
         recorded = state.points[name].native if name in state.points else None
         same = recorded is not None and shown.same_split(recorded)
         summary = f"{shown}" if same else f"the balancer shows {shown}, the journal says {recorded or 'nothing yet'}"
-        advice = "" if same else f"put it right at the balancer, or `bluegreen adopt {state.service}`"
+        answers = f"`bluegreen restore {state.service}`, or `bluegreen adopt {state.service}`"
+        advice = "" if same else f"put it right at the balancer, or {answers}"
         found.append(Finding(check, ok=same, summary=summary, advice=advice))
     return tuple(found)
 
@@ -111,6 +116,19 @@ def halted(
         output=output,
         closes_step=closes_step,
     )
+
+
+def defect(error: Exception, state: ServiceState) -> ev.Event:
+    """A hand raised what no hand may: whether it wrote is not known, and is looked up; anything else is a halt."""
+    what = f"a defect of bluegreen itself: {type(error).__name__}: {error}"
+    if state.restore is not None and state.restore.writing is not None:
+        return ev.RestoreUnread(state.restore.writing.point, what)
+    switch = state.open_switch
+    if switch is None:
+        raise error
+    if switch.open is not None and switch.open.point is not None:
+        return ev.OutcomeLost(switch.open.point, what)
+    return halted(switch, Cause.BUG, summary=what, advice="nothing goes on by itself; please report it")
 
 
 def all_ok(findings: Sequence[Finding]) -> bool:

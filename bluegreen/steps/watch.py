@@ -18,7 +18,8 @@ HEALTH_MISSES_MAX = 2
 
 
 async def run(step: Watch, switch: Switch, ports: Ports, clock: Clock) -> ev.Event:
-    """Watched for the whole time with everything good, or a halt at the first gate that is not.
+    """Watched for the whole time with everything good, or a halt at the first gate that is not. A time in which a
+    balancer could not be read does not count; when it is too long, the looks for drift halt the switch.
 
     With `seconds` None it returns only to halt; a person's act ends it by cancelling it.
     """
@@ -28,20 +29,26 @@ async def run(step: Watch, switch: Switch, ports: Ports, clock: Clock) -> ev.Eve
     forward = switch.kind is Kind.DEPLOYMENT
     due = dict.fromkeys(ports.gates, began) if forward else {}
     health_due, misses = began, 0
+    sighted, blind, dark = began, 0.0, False
     while True:
         if loop.time() >= health_due:
             found = await looks.health(ports, switch.candidate, ports.health if forward else ports.failback_health)
-            misses = 0 if looks.all_ok(found) else misses + 1
+            ill = [one for one in found if not one.ok and looks.UNREAD not in one.detail]
+            misses = misses + 1 if ill else 0
             if misses >= HEALTH_MISSES_MAX:
                 return looks.halted(switch, Cause.UNHEALTHY, found)
+            if looks.all_ok(found) or ill:
+                blind, sighted, dark = blind + (loop.time() - sighted if dark else 0.0), loop.time(), False
+            else:
+                dark = True
             health_due = loop.time() + HEALTH_EVERY
         halt = await _gates(switch, ports, due)
         if halt is not None:
             return halt
         now = loop.time()
-        if now >= ends and misses == 0:
-            return ev.Watched(round(now - began, 3))
-        await clock.sleep(max(min([health_due, *due.values(), max(ends, now + 0.05)]) - now, 0.01))
+        if now >= ends + blind and misses == 0 and not dark:
+            return ev.Watched(round(now - began - blind, 3))
+        await clock.sleep(max(min([health_due, *due.values(), max(ends + blind, now + 0.05)]) - now, 0.01))
 
 
 async def _gates(switch: Switch, ports: Ports, due: dict[Check, float]) -> ev.Halted | None:
