@@ -210,8 +210,8 @@ def translate(error: Exception, what: str, *, write: bool) -> BalancerError:
 
 
 def endpoint_of(where: Where, service: str) -> str | None:
-    """`endpoint_url` names one service's endpoint; sts and iam share it only where it is not AWS's own."""
-    if where.endpoint_url is None or service not in ("sts", "iam"):
+    """`endpoint_url` names one service's endpoint; the others share it only where it is not AWS's own."""
+    if where.endpoint_url is None or service not in ("sts", "iam", "cloudtrail"):
         return where.endpoint_url
     host = urlsplit(where.endpoint_url).hostname or ""
     return None if host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")) else where.endpoint_url

@@ -22,7 +22,7 @@ from bluegreen.clock import SystemClock
 from bluegreen.config import schema
 from bluegreen.config.load import load
 from bluegreen.config.secrets import resolve
-from bluegreen.control import documents
+from bluegreen.control import values
 from bluegreen.control.app import Door, build_app
 from bluegreen.control.identity import user_of
 from bluegreen.control.metrics import Metrics
@@ -198,7 +198,7 @@ class Daemon:
         about = {
             "version": __version__,
             "pid": os.getpid(),
-            "started_at": documents.time(self._parts.fleet.started_at),
+            "started_at": values.time(self._parts.fleet.started_at),
             "user": user_of(os.geteuid()).name,
             "config": self._config.file,
         }

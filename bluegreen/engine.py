@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -23,15 +23,14 @@ from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
-from bluegreen.core.drift import judge
-from bluegreen.core.requests import Ask
-from bluegreen.core.state import ServiceState, Switch
-from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected
+from bluegreen.core.requests import Ask, asked_before
+from bluegreen.core.state import Drift, ServiceState, Switch
+from bluegreen.errors import AppendUnknown, Refused, Rejected
 from bluegreen.life import Sign, beating
-from bluegreen.model import Cause, Condition, Phase, Weights
-from bluegreen.observe import Seen, look
+from bluegreen.model import Cause, Condition, Phase
+from bluegreen.observe import Past, Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
-from bluegreen.steps import deploy, looks, shift
+from bluegreen.steps import deploy, looks, restore, shift, trace
 
 T = TypeVar("T")
 
@@ -57,10 +56,10 @@ class ServiceEngine:
         self.seen: dict[str, Seen] = {}
         self.sign: Sign | None = None
         self.card = card
+        self._past = Past()
         self.book = Book(setup.service, store, clock, publish, new_id, card.keep if card else keep_nothing)
         self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
-        self._started_at, self._wrote_at = 0.0, dict[str, float]()
         self._ports = workshop.open(setup)
         self._pinned: tuple[str, Ports] | None = None
         self._lock = asyncio.Lock()
@@ -74,7 +73,7 @@ class ServiceEngine:
 
     async def start(self) -> None:
         """Restore the state from the journal. Changes nothing."""
-        self._started_at = asyncio.get_running_loop().time()
+        self._past.begins(asyncio.get_running_loop().time())
         await self.book.restore()
 
     async def take_over(self) -> None:
@@ -91,7 +90,7 @@ class ServiceEngine:
             await self._halt_first(ask)
         async with self._lock:
             if ask.key is not None and ask.key in self.state.keys:
-                return self._asked_before(ask)
+                return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
             if isinstance(request, ad.Abort) and self._effect is not None:
                 events = (await self._end_deploy(), *events)
@@ -99,24 +98,17 @@ class ServiceEngine:
             self._wake.set()
             return self.state.switch
 
-    async def adopt(self, ask: Ask, halt: str | None = None) -> Switch | None:
-        """Take what the balancers show at this moment for the truth. Raises Refused where one cannot be read."""
+    async def submit_seen(self, make: Callable[[Mapping[str, Seen]], ad.AnyRequest], ask: Ask) -> Switch | None:
+        """Admit what is asked about the balancers as they are at this moment; until it is on record nobody writes."""
         async with self._balancers:
-            seen = await self.look()
-            unread = [name for name, one in seen.items() if one.weights is None]
-            if unread:
-                raise Refused(
-                    f"{unread[0]} cannot be read: {seen[unread[0]].error}", "nothing unread is taken for true"
-                )
-            shown = {name: one.weights for name, one in seen.items() if one.weights is not None}
-            return await self.submit(ad.Adopt(halt=halt, seen=shown), ask)
+            return await self.submit(make(await self.look()), ask)
 
     async def observe(self) -> None:
         """One look at all switch points; what it means goes on record."""
         async with self._balancers:
-            shown = {name: self._judged(name, one) for name, one in (await self.look()).items()}
+            seen = await self.look()
             async with self._lock:
-                events = judge(self.state, shown)
+                events = self._past.judge(self.state, seen, self.ports().balancers, asyncio.get_running_loop().time())
                 if events:
                     await self._record(events)
                     self._wake.set()
@@ -156,7 +148,8 @@ class ServiceEngine:
     async def run(self) -> None:
         """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""
         async with asyncio.TaskGroup() as group:
-            beside = [group.create_task(self._observe_forever()), group.create_task(self._keep_forever())]
+            tracer = trace.Tracer(lambda: self.state, self.ports, self._clock, self._traced)
+            beside = [group.create_task(each) for each in (self._observe_forever(), self._keep_forever(), tracer.run())]
             await self._drive()
             for task in beside:
                 task.cancel()
@@ -176,7 +169,7 @@ class ServiceEngine:
         effect = self._effect
         if effect is None:
             return
-        if not self._writing():
+        if not self._writing() and not (self.state.restore and self.state.restore.writing):
             effect.cancel()
         await asyncio.wait({effect}, timeout=STOP_SECONDS)
         effect.cancel()
@@ -210,18 +203,17 @@ class ServiceEngine:
                 case st.SetWeights():
                     if await self._ready(shift.ready(self._switch(), self.state, self._told())):
                         await self._set_weights(step)
+                case st.Restore() | st.LookUpRestore():
+                    await self._restore(step)
                 case _:
                     await self._look_on(step)
 
     async def _begin_look(self, step: st.Step | None) -> None:
         """Looks have an intent, too: where one never ends, the journal says what it was."""
-        match step:
-            case st.Smoke():  # in its own phase, or before a share that another process left to us
-                await self._record([ev.StepStarted(Phase.SMOKE)])
-            case st.ProveWarm():
-                await self._record([ev.StepStarted(Phase.PREFLIGHT)])
-            case st.Preflight() | st.WaitHealthy():
-                await self._record([ev.StepStarted(self._switch().phase)])
+        phases = {st.Preflight: Phase.PREFLIGHT, st.ProveWarm: Phase.PREFLIGHT, st.WaitHealthy: Phase.WAIT_HEALTHY,
+                  st.Smoke: Phase.SMOKE}  # fmt: skip
+        if step is not None and (phase := phases.get(type(step))) is not None:
+            await self._record([ev.StepStarted(phase)])
 
     async def _ready(self, looking: Coroutine[Any, Any, ev.Halted | None]) -> bool:
         """The last look before an effect. False: it found something, or a person has asked for something meanwhile."""
@@ -259,6 +251,24 @@ class ServiceEngine:
             hand = shift.run(step, target, self._switch(), self._told(), self._clock, self._wanted)
             if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
                 async with self._lock:
+                    await self._record([outcome])
+        if isinstance(outcome, ev.Halted) and outcome.cause is Cause.DRIFT:
+            await self.observe()  # the drift itself goes on record at once, for whoever answers the halt
+
+    async def _restore(self, step: st.Restore | st.LookUpRestore) -> None:
+        """What an operator ordered beside a switch, or without one. While it writes, nobody else reads."""
+        writes, target = isinstance(step, st.Restore), None
+        async with self._balancers if writes else contextlib.nullcontext():
+            if isinstance(step, st.Restore):
+                async with self._lock:
+                    if self._wake.is_set():
+                        return
+                    intent = restore.intent(step, self.state, self.ports())
+                    target = intent.target
+                    await self._record([intent])
+            outcome = await self._effective(restore.hand(step, target, self._told(), self._clock))
+            async with self._lock:
+                if outcome is not None and step.point in self.state.in_doubt:  # else it left the configuration
                     await self._record([outcome])
 
     async def _effective(self, hand: Coroutine[Any, Any, ev.Event]) -> ev.Event | None:
@@ -301,11 +311,7 @@ class ServiceEngine:
         try:
             return await hand
         except Exception as error:
-            what = f"a defect of bluegreen itself: {type(error).__name__}: {error}"
-            open_step = self._switch().open
-            if open_step is not None and open_step.point is not None:
-                return ev.OutcomeLost(open_step.point, what)  # whether it wrote is not known: it is looked up
-            return self._halted(Cause.BUG, what, advice="nothing goes on by itself; please report it", closes_step=True)
+            return looks.defect(error, self.state)
 
     async def _observe_forever(self) -> None:
         while True:
@@ -321,19 +327,15 @@ class ServiceEngine:
                 await self._reopened.wait()
                 keeping.cancel()
 
+    async def _traced(self, drift: Drift, event: ev.DriftTraced) -> None:
+        async with self._lock:
+            if (now := self.state.drift.get(drift.point)) is not None and now.id == drift.id:
+                await self._record([event])
+
     def _may_touch(self, environment: str) -> bool:
         """What failed stays as it is until a person decides: a halted candidate is not started again (law 7)."""
         switch = self.state.open_switch
         return not (switch and switch.condition is Condition.HALTED and switch.candidate == environment)
-
-    def _judged(self, point: str, seen: Seen) -> Weights | None:
-        """What a look proves: nothing but agreement, as long as it may lag behind a write of ours or of a process
-        before this one."""
-        known, settle = self.state.points.get(point), self.ports().balancers[point].settle
-        age = asyncio.get_running_loop().time() - self._wrote_at.get(point, self._started_at)
-        if seen.weights is None or known is None or age >= settle or seen.weights.same_split(known.native):
-            return seen.weights
-        return None
 
     async def look(self) -> dict[str, Seen]:
         """One look at all switch points; nothing goes on record."""
@@ -350,15 +352,7 @@ class ServiceEngine:
             self._wake.set()  # the loop ends the process: only a new start can tell what is in the journal
             raise
         for entry in entries:
-            self._note(entry.event)
-
-    def _note(self, event: ev.Event) -> None:
-        """A balancer that was just read back has been seen."""
-        if isinstance(event, ev.WeightsSet | ev.WeightsUnchanged):
-            self._wrote_at[event.point] = asyncio.get_running_loop().time()
-        if isinstance(event, ev.WeightsSet) and event.point in self.seen:
-            seen = self.seen[event.point]
-            self.seen = {**self.seen, event.point: replace(seen, at=self._clock.now(), weights=event.weights, error="")}
+            self.seen = self._past.read_back(self.seen, entry, asyncio.get_running_loop().time())
 
     def _beat(self, what: str) -> None:
         self.sign = Sign(self._clock.now(), what)
@@ -378,13 +372,6 @@ class ServiceEngine:
 
     def _writing(self) -> bool:
         return self._effect is not None and self._open_step() == "set_weights"
-
-    def _asked_before(self, ask: Ask) -> Switch | None:
-        digest, switch = self.state.keys[ask.key or ""]
-        if digest != (ask.digest or ""):
-            raise BadRequest("this Idempotency-Key came with another request before", advice="use a new key")
-        known = [one for one in (*self.state.past, self.state.switch) if one is not None and one.id == switch]
-        return known[-1] if known else self.state.switch
 
     async def _halt_first(self, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""

@@ -14,14 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.core import admit as ad
+from bluegreen.core.admit_drift import answered
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BadRequest, NotFound, Refused, StateMoved
 from bluegreen.model import Finding, Weights, percent
+from bluegreen.observe import Seen
 from bluegreen.ports import Clock, Store
 from bluegreen.steps import preflight
 
+DRIFT_VERBS = ("adopt", "restore", "leave")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+:@/~-]{0,127}")
 
 
@@ -135,12 +138,12 @@ class Fleet:
 
     async def ask(
         self, service: str, verb: str, ask: Ask, *,
-        check: str = "", halt: str | None = None, environment: str | None = None,
+        check: str = "", halt: str | None = None, environment: str | None = None, drift: Sequence[str] = (),
     ) -> Switch | None:  # fmt: skip
         """One of the short verbs. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
-        if verb == "adopt":
-            return await engine.adopt(ask, halt)
+        if verb in DRIFT_VERBS:
+            return await self._answer_drift(engine, verb, ask, drift, halt)
         short: dict[str, ad.AnyRequest] = {
             "approve": ad.Approve(halt),
             "pause": ad.Pause(halt),
@@ -152,8 +155,21 @@ class Fleet:
             "halt": ad.Stop(halt=halt, reason=ask.reason),
         }
         if verb not in short:
-            raise NotFound(f"no verb {verb!r}", f"known: {', '.join(sorted([*short, 'adopt']))}")
+            raise NotFound(f"no verb {verb!r}", f"known: {', '.join(sorted([*short, *DRIFT_VERBS]))}")
         return await engine.submit(short[verb], ask)
+
+    async def _answer_drift(
+        self, engine: ServiceEngine, verb: str, ask: Ask, drift: Sequence[str], halt: str | None
+    ) -> Switch | None:
+        """`adopt` takes what is shown at this moment. The others answer the drifts that the asker was shown: those
+        named, else those on record when the request came."""
+        if verb == "adopt":
+            return await engine.submit_seen(lambda seen: ad.Adopt(halt=halt, seen=_all_readable(seen)), ask)
+        ids = frozenset(drift) or answered(engine.state.drift)
+        if ask.key is None or ask.key not in engine.state.keys:
+            await engine.observe()
+        request = ad.Restore if verb == "restore" else ad.Leave
+        return await engine.submit(request(halt=halt, drift=ids, reason=ask.reason), ask)
 
     async def run(self) -> None:
         """Run every engine until `stop`."""
@@ -174,6 +190,13 @@ class Fleet:
 
     def _new_switch(self, engine: ServiceEngine) -> str:
         return f"{engine.setup.service}-{_stamp(self.clock.now())}-{engine.new_id()[:4]}"
+
+
+def _all_readable(seen: Mapping[str, Seen]) -> dict[str, Weights]:
+    for name, one in seen.items():
+        if one.weights is None:
+            raise Refused(f"{name} cannot be read: {one.error}", "nothing unread is taken for true")
+    return {name: one.weights for name, one in seen.items() if one.weights is not None}
 
 
 def _stamp(now: datetime) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen.core.state import Hand
 from bluegreen.errors import BalancerError
 from bluegreen.model import Finding, Target, Weights
 from bluegreen.ports import Balancer, Check, Ports, Scene
@@ -72,6 +73,9 @@ class _Balancer:
         found = await self._inner.examine()
         self._beat(f"{self.point} was examined")
         return found
+
+    async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
+        return await self._inner.trace(since)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from bluegreen.errors import BalancerError
+from bluegreen.core import events as ev
+from bluegreen.core.drift import judge, unreadable
+from bluegreen.core.state import ServiceState
+from bluegreen.errors import BalancerError, Rejected
 from bluegreen.model import Target, TargetState, Weights
 from bluegreen.ports import Balancer, Ports
 from bluegreen.steps import looks
@@ -18,12 +21,18 @@ LOOK_SECONDS_MAX = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a switch point showed: `weights` None and `error` set where it could not be read."""
+    """What a switch point showed: `weights` None and `error` set where it could not be read. `wrong`: the balancer
+    answered, and says for certain that the weights are not there as configured (the listener is gone)."""
 
     at: datetime
     weights: Weights | None
     targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
     error: str = ""
+    wrong: bool = False
+
+    def share(self, environment: str) -> int:
+        """The environment's share in tenths of a percent, as shown."""
+        return self.weights.share(environment) if self.weights is not None else 0
 
     def healthy(self, environment: str) -> int:
         """How many of the environment's targets are healthy."""
@@ -47,5 +56,73 @@ async def look(ports: Ports, now: datetime) -> dict[str, Seen]:
 
     seen = await looks.at_all(ports.balancers, one)
     return {
-        name: Seen(now, None, error=str(one)) if isinstance(one, BalancerError) else one for name, one in seen.items()
+        name: Seen(now, None, error=str(one), wrong=isinstance(one, Rejected))
+        if isinstance(one, BalancerError)
+        else one
+        for name, one in seen.items()
     }
+
+
+class Past:
+    """What earlier looks of this process showed, and what a new one means beside them."""
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self._wrote: dict[str, float] = {}
+        self._last: dict[str, tuple[Weights, datetime]] = {}
+        self._unread: dict[str, Seen] = {}
+        self._since: dict[str, float] = {}
+
+    def begins(self, now: float) -> None:
+        """This process starts: another one may have written a moment ago."""
+        self._began = now
+
+    def judge(
+        self, state: ServiceState, seen: Mapping[str, Seen], balancers: Mapping[str, Balancer], now: float
+    ) -> Sequence[ev.Event]:
+        """The events that a look leads to. `now` is monotonic: a clock that is put right makes nothing late."""
+        wrong = {name: one.error for name, one in seen.items() if one.wrong}
+        for name, one in seen.items():
+            if one.weights is not None:
+                self._unread.pop(name, None)
+            elif name not in self._unread:
+                self._unread[name], self._since[name] = one, now
+        shown = {name: self._proven(state, name, one, balancers[name].settle, now) for name, one in seen.items()}
+        events = judge(state, shown, wrong, self._good_at(state))
+        for name, one in seen.items():
+            expected = state.points.get(name)
+            if one.weights is not None and (expected is None or one.weights.same_split(expected.native)):
+                self._last[name] = (one.weights, one.at)
+        if any(isinstance(event, ev.Halted) for event in events):
+            return events
+        since = {name: one.at for name, one in self._unread.items() if name in seen}
+        return (*events, *unreadable(state, since, {name: now - self._since[name] for name in since}))
+
+    def read_back(self, seen: Mapping[str, Seen], entry: ev.Entry, now: float) -> dict[str, Seen]:
+        """A balancer that was just read back has been seen."""
+        event = entry.event
+        if isinstance(event, ev.WeightsSet | ev.WeightsUnchanged | ev.Restored | ev.RestoreUnmade):
+            self._wrote[event.point] = now
+        if not isinstance(event, ev.WeightsSet | ev.Restored):
+            return dict(seen)
+        self._last[event.point] = (event.weights, entry.record.at)
+        if event.point not in seen:
+            return dict(seen)
+        fresh = replace(seen[event.point], at=entry.record.at, weights=event.weights, error="", wrong=False)
+        return {**seen, event.point: fresh}
+
+    def _proven(self, state: ServiceState, point: str, seen: Seen, settle: float, now: float) -> Weights | None:
+        """What a look proves: nothing but agreement, as long as it may lag behind a write of ours or of a process
+        before this one."""
+        known, age = state.points.get(point), now - self._wrote.get(point, self._began)
+        if seen.weights is None or known is None or age >= settle or seen.weights.same_split(known.native):
+            return seen.weights
+        return None
+
+    def _good_at(self, state: ServiceState) -> dict[str, datetime]:
+        """When each point last showed what is expected of it now."""
+        return {
+            name: at
+            for name, (weights, at) in self._last.items()
+            if name in state.points and weights.same_split(state.points[name].native)
+        }

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from bluegreen.core.events import Entry, Record
+from bluegreen.core.state import Hand
 from bluegreen.model import Finding, Plan, Target, Weights
 
 
@@ -74,6 +75,11 @@ class Balancer(Protocol):
 
     async def examine(self) -> tuple[Finding, ...]:
         """What a preflight must know: reachable, permitted, well configured. Never raises BalancerError."""
+        ...
+
+    async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
+        """Who changed the weights since then, oldest first, as far as is told yet; None where the provider tells
+        nothing. Raises as `read` does."""
         ...
 
     async def close(self) -> None:

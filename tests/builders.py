@@ -187,11 +187,20 @@ WORDS: dict[str, Word] = {
     "drift": lambda s, share: [
         ev.DriftSeen(p, s.points[p].native, shown) for p, shown in _shown(s, share).items()
     ],
+    "ordered": lambda s, _: [ev.RestoreAsked({p: drift.seen for p, drift in s.drift.items()})],
+    "left": lambda s, _: [ev.DriftLeft({p: drift.seen for p, drift in s.drift.items()})],
+    "traced": lambda s, who: [ev.DriftTraced(_first(s), who, "ModifyListener", at(0))],
+    "restoring": lambda s, _: [ev.RestoreStarted(_first(s), s.drift[_first(s)].seen, s.points[_first(s)].native)],
+    "restored": lambda s, _: [ev.Restored(_first(s), s.points[_first(s)].native)],
+    "strayed": lambda s, _: [ev.RestoreLost(_first(s), "no answer")],
+    "unmade": lambda s, _: [ev.RestoreUnmade(_first(s))],
+    "unread": lambda s, _: [ev.RestoreUnread(_first(s), "no answer")],
+    "refused": lambda s, _: [ev.RestoreRefused(_first(s), "nobody is healthy")],
     "adopted": lambda s, share: [ev.Adopted(_shown(s, share))],
 }  # fmt: skip
 """What the daemon does, and `adopted:SHARE`: green has SHARE tenths at every switch point."""
 
-OPERATORS_WORDS = ("adopted",)
+OPERATORS_WORDS = ("adopted", "ordered", "left")
 
 ASKED: dict[str, Callable[[int, Plan, tuple[str, ...]], ad.AnyRequest]] = {
     "requested": lambda n, plan, names: ad.Deploy(switch=f"s{n + 1}", version="2", pinned=pinned(plan, names)),

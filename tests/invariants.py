@@ -77,6 +77,12 @@ class JournalLaws:
         """Whom each of them gives more to."""
         self.open_write: str | None = None
         """The one of them that is under way."""
+        self.ordered: dict[str, Weights] = {}
+        """What an operator ordered to be restored, by point, on top of what."""
+        self.restoring: dict[str, Weights] = {}
+        """Restoring writes that have an intent and no outcome, with what they ask for."""
+        self.unread: dict[str, Weights] = {}
+        """Those that could not be looked up: there it waits, elsewhere it may go on."""
         self.deploying = False
         self.deploy_owed = False
         """A deployment was under way when its process was lost: nobody knows what became of it."""
@@ -106,8 +112,37 @@ class JournalLaws:
                 self.proven, self.open_write = False, None
                 self.deploy_owed |= self.deploying
                 self.deploying = False
+            case ev.RestoreAsked() | ev.DriftLeft() if record.by == DAEMON or not record.reason:
+                broken(Law.NAMED, f"{type(record.event).__name__} by {record.by}, reason {record.reason!r}")
             case _:
+                self._restores(record.event)
                 self._weights(record.event)
+
+    def _restores(self, event: ev.Event) -> None:
+        match event:
+            case ev.RestoreAsked(shown=shown):
+                self.ordered.update(shown)
+            case ev.RestoreStarted(point=point, shown=shown, target=target):
+                if point not in self.ordered or not self.ordered[point].same_split(shown):
+                    broken(Law.COMPARED, f"{point} is restored from {shown}; ordered was {self.ordered.get(point)}")
+                if not target.same_split(self.points[point]):
+                    broken(Law.COMPARED, f"{point} is restored to {target}, on record is {self.points[point]}")
+                if self.restoring or self.intents:
+                    broken(Law.INTENT_FIRST, f"{point} is restored while an outcome is unknown")
+                self.restoring[point] = target
+            case ev.Restored(point=point, weights=weights):
+                if not weights.same_split(self.restoring.get(point, weights)) or point not in self.restoring:
+                    broken(Law.INTENT_FIRST, f"{point} is called restored to {weights}: {self.restoring}")
+                self.points[point] = weights
+                del self.restoring[point]
+            case ev.RestoreRefused(point=point) | ev.RestoreUnmade(point=point):
+                self.restoring.pop(point, None)
+            case ev.RestoreUnread(point=point) if point in self.restoring:
+                self.unread[point] = self.restoring.pop(point)
+            case ev.RestoreLost(point=point) if point in self.unread:
+                self.restoring[point] = self.unread.pop(point)
+            case _:
+                pass
 
     def _leaves_a_halt(self, record: ev.Record) -> None:
         leaves = ev.Resumed | ev.Promoted | ev.Aborted | ev.FailedBack | ev.Superseded | ev.KeptWarm | ev.CheckAccepted
@@ -154,9 +189,11 @@ class JournalLaws:
                 self.points |= weights
                 for point in weights:
                     self.intents.pop(point, None)
+                    self.restoring.pop(point, None)
             case ev.CardTaken(weights=weights):
                 self.points = dict(weights)
                 self.intents.clear()
+                self.restoring.clear()
             case ev.StepStarted(point=str(point), target=Weights() as target):
                 self._intends(point, target)
             case ev.StepStarted(step="deploy"):
@@ -178,6 +215,7 @@ class JournalLaws:
             case ev.PointForgotten(point=point):
                 self.points.pop(point, None)
                 self.intents.pop(point, None)
+                self.restoring.pop(point, None)
             case _:
                 pass
 

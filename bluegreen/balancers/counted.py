@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import TypeVar
 
+from bluegreen.core.state import Hand
 from bluegreen.errors import BalancerError
 from bluegreen.model import Finding, Target, Weights
 from bluegreen.ports import Balancer
@@ -55,6 +57,10 @@ class CountedBalancer:
     async def examine(self) -> tuple[Finding, ...]:
         """See ports.Balancer."""
         return await self._count("examine", self._inner.examine())
+
+    async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
+        """See ports.Balancer."""
+        return await self._count("trace", self._inner.trace(since))
 
     async def close(self) -> None:
         """See ports.Balancer."""

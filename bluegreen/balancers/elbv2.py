@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 
 from bluegreen.aws import Sessions
 from bluegreen.balancers import elbv2_actions as actions_of
 from bluegreen.balancers.elbv2_api import ElbV2Api
 from bluegreen.balancers.elbv2_examine import examine
+from bluegreen.balancers.elbv2_trail import hands_of
 from bluegreen.config.schema import ElbV2Point
+from bluegreen.core.state import Hand
 from bluegreen.errors import BalancerError, Drifted, OutcomeUnknown, Rejected, Throttled, Unreachable
 from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
 
@@ -39,6 +42,7 @@ class ElbV2Balancer:
         self._environments = environments
         self._configured = {environment: point.target_groups[environment] for environment in environments}
         self.settle = point.settle
+        self._trail = point.trail
         self._api = ElbV2Api(point, sessions)
         self._resolved: dict[str, str] | None = None
 
@@ -75,6 +79,10 @@ class ElbV2Balancer:
     async def examine(self) -> tuple[Finding, ...]:
         """Actions, load balancer, target groups, stickiness, permission: a finding for each."""
         return await examine(self._api, self.point, self._groups)
+
+    async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
+        """See ports.Balancer: by CloudTrail, which tells minutes later. None with `trail: false`."""
+        return hands_of(await self._api.trail(since), since) if self._trail else None
 
     async def close(self) -> None:
         """Nothing of its own: connections belong to `Sessions`."""

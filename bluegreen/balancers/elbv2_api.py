@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from bluegreen.aws import Sessions, Where
@@ -89,6 +90,19 @@ class ElbV2Api:
         )
         results = answer.get("EvaluationResults", [])
         return dict(results[0]) if results else {}
+
+    async def trail(self, since: datetime) -> list[dict[str, Any]]:
+        """What CloudTrail has on the listener or rule since then: the newest 50 events of LookupEvents."""
+        answer = await self._sessions.call(
+            self.where,
+            "cloudtrail",
+            "LookupEvents",
+            self._timeout,
+            LookupAttributes=[{"AttributeKey": "ResourceName", "AttributeValue": self.arn}],
+            StartTime=since,
+            MaxResults=50,
+        )
+        return list(answer.get("Events", []))
 
     def _listener_arn(self) -> str:
         """A rule's ARN is its listener's with another noun and one more part; DescribeRules does not name it."""

@@ -12,6 +12,7 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 from bluegreen.balancers.haproxy_targets import look_at
@@ -110,6 +111,9 @@ class HAProxyBalancer:
             self._algorithm_finding(stats),
             self._state_file_finding(),
         )
+
+    async def trace(self, since: datetime) -> None:
+        """See ports.Balancer. Nobody keeps a record of who changed it."""
 
     async def close(self) -> None:
         """See ports.Balancer. No connection is kept."""

@@ -11,6 +11,7 @@ import os
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from bluegreen.errors import BalancerError, Drifted, Rejected, Unreachable
@@ -76,6 +77,9 @@ class MemoryBalancer:
         except BalancerError as error:
             return (Finding(f"{self.point}: reachable", ok=False, summary=error.what, advice=error.advice),)
         return (Finding(f"{self.point}: reachable", ok=True, summary=f"in memory: {shown}"),)
+
+    async def trace(self, since: datetime) -> None:
+        """See ports.Balancer. Nobody keeps a record of who changed it."""
 
     async def close(self) -> None:
         """See ports.Balancer."""

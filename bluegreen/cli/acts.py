@@ -21,11 +21,12 @@ def act(settings: Settings, verb: str, service: str, body: dict[str, str | None]
     if screen.json:
         screen.document(after)
     else:
-        screen.lines(_state(after, settings))
+        screen.lines(state_lines(after, settings))
     return 0
 
 
-def _state(service: Document, settings: Settings) -> list[str]:
+def state_lines(service: Document, settings: Settings) -> list[str]:
+    """The state as a screen, or in a pipe as one line."""
     screen = settings.screen
     if screen.terminal:
         return service_lines.screen(service, moment(service.get("as_of")), screen.ink)

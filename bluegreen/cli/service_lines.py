@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from bluegreen.cli.drift_lines import alarming, drift_lines
 from bluegreen.cli.findings import hanging
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.words import Document, ago, clean, columns, moment, pairs, share, short_split, span, split, when
@@ -25,7 +26,7 @@ def state_word(service: Document) -> str:
         return "HALTED"
     if service.get("unknown") or service.get("distrust") or (service.get("live") is None and not switch):
         return "UNKNOWN"
-    if service.get("drift"):
+    if alarming(service):
         return "DRIFT"
     if switch and switch["condition"] == "paused":
         return "APPROVAL" if switch.get("awaiting") == "approval" else "PAUSED"
@@ -46,7 +47,9 @@ def script_line(service: Document) -> str:
         shown="|".join(dict.fromkeys(short_split(point.get("shown")) for point in points)) or None,
         release=_version(service, service.get("live")),
         warm=f"{warm['environment']}:{'ready' if warm['ready'] else 'not-ready'}" if warm else None,
-        drift=",".join(one["switch_point"] for one in service.get("drift") or []) or None,
+        drift=",".join(one["switch_point"] for one in alarming(service)) or None,
+        left=",".join(one["switch_point"] for one in service.get("drift") or [] if one.get("left")) or None,
+        restoring=",".join((service.get("restore") or {}).get("pending") or []) or None,
         unknown=",".join(service.get("unknown") or []) or None,
         switch=switch.get("id"),
         kind=switch.get("kind"),
@@ -118,17 +121,11 @@ def traffic(service: Document, now: datetime | None, ink: Ink) -> list[str]:
         note = ", ".join(part for part in (verdict, f"read {age}" if age else "", error) if part)
         rows.append([name, split(point.get("asked")), split(point.get("shown")), note])
     lines = columns(rows)
-    for drift in service.get("drift") or []:
-        lines.append(
-            f"{ink('DRIFT', 'bad')}  {drift['switch_point']} shows {split(drift['shown'])}; the journal says "
-            f"{split(drift['expected'])}; since {when(drift['since'], now)}"
-        )
     if service.get("distrust"):
         lines.append(f"{ink('JOURNAL', 'bad')}  {clean(service['distrust'])}")
     if (service.get("card") or {}).get("error"):
         lines.append(f"{ink('CARD', 'bad')}  {clean(service['card']['error'])}: no failback without the journal")
-    for name in service.get("unknown") or []:
-        lines.append(f"{ink('UNKNOWN', 'bad')}  a write to {name} was sent; whether it was made is not known yet")
+    lines += drift_lines(service, now, ink)
     return lines
 
 
@@ -208,7 +205,7 @@ def _version(service: Document, environment: str | None) -> str | None:
 def _agreement(service: Document, now: datetime | None) -> str:
     points = service["switch_points"].values()
     if any(point.get("agrees") is False for point in points):
-        return "DIFFERS"
+        return "DIFFERS" if alarming(service) or not service.get("drift") else "left as it is"
     if any(point.get("agrees") is None for point in points):
         return "not read"
     age = ago(min((point["read_at"] for point in points if point.get("read_at")), default=None), now)

@@ -71,6 +71,7 @@ class ElbV2Point(Model):
     profile: str | None = Field(None, description="a profile of the AWS configuration")
     timeout: Duration = 5.0
     settle: Duration = Field(30.0, description="how long a read may lag behind a write before that is a halt")
+    trail: bool = Field(True, description="ask CloudTrail who changed the weights, where that is permitted")
 
     @model_validator(mode="after")
     def _one_place(self) -> ElbV2Point:

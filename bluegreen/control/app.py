@@ -15,11 +15,12 @@ from bluegreen.control import documents, identity, openapi
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE, Hub
+from bluegreen.control.values import time
 from bluegreen.core.requests import Ask
 from bluegreen.errors import BadRequest
 from bluegreen.fleet import Fleet
 
-VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt")
+VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt", "restore", "leave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ async def services(request: web.Request) -> web.Response:
     door = request.app[DOOR]
     now = door.fleet.clock.now()
     found = [documents.service(engine, now) for engine in door.fleet.engines.values()]
-    return _json({"services": found, "as_of": documents.time(now), "daemon": dict(door.about)})
+    return _json({"services": found, "as_of": time(now), "daemon": dict(door.about)})
 
 
 async def service(request: web.Request) -> web.Response:
@@ -211,10 +212,12 @@ async def failback(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     verb = request.path.rsplit("/", 1)[-1]
-    body = await _body(request, {"reason": str, "halt": str, "check": str, "environment": str})
+    body = await _body(request, {"reason": str, "halt": str, "check": str, "environment": str, "drift": list})
     if verb == "accept" and not body.get("check"):
         raise BadRequest("which check?", {"check": "missing"})
-    more = {key: body[key] for key in ("check", "halt", "environment") if key in body}
+    if not all(isinstance(one, str) for one in body.get("drift", [])):
+        raise BadRequest("drift: not as wanted", {"drift": "wanted a list of the ids of drifts"})
+    more = {key: body[key] for key in ("check", "halt", "environment", "drift") if key in body}
     one = await fleet.ask(name, verb, _ask(request, body), **more)
     location = {"Location": f"/v1/switches/{one.id}"} if one else {}
     return _json(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
+from bluegreen.control import drift_documents
+from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
 from bluegreen.core.events import Entry
@@ -16,7 +18,7 @@ from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import DeploymentPlan, FailbackPlan
 from bluegreen.life import Sign
-from bluegreen.model import Condition, Finding, Phase, Warm, Weights, percent
+from bluegreen.model import Condition, Finding, Phase, Warm, percent
 from bluegreen.observe import Seen
 
 Document = dict[str, Any]
@@ -40,16 +42,9 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "environments": {name: _environment(name, state, seen) for name in engine.setup.environments},
         "switch_points": {name: _point(name, engine) for name in engine.ports().balancers},
         "warm": _warm(state.last_warm(), engine, now),
-        "drift": [
-            {
-                "switch_point": drift.point,
-                "expected": shares(drift.expected),
-                "shown": shares(drift.seen),
-                "since": time(drift.at),
-            }
-            for drift in state.drift.values()
-        ],
-        "unknown": sorted(state.unsettled),
+        "drift": drift_documents.drifts(state),
+        "restore": drift_documents.restore(state),
+        "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
         "card": _card(engine.card) if engine.card else None,
         "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
         "options": lawful,
@@ -169,22 +164,12 @@ def finding(one: Finding) -> Document:
     }
 
 
-def time(at: datetime | None) -> str | None:
-    """RFC 3339, UTC, milliseconds."""
-    return None if at is None else at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def shares(weights: Weights) -> dict[str, float]:
-    """Percent by environment."""
-    return {name: weights.share(name) / 10 for name in weights}
-
-
 # --- parts ---
 
 
 def _environment(name: str, state: ServiceState, seen: Mapping[str, Seen]) -> Document:
     release = state.releases.get(name)
-    read = [one for one in seen.values() if one.weights is not None]
+    read = bool(seen) and all(one.weights is not None for one in seen.values())  # a part is not the whole
     targets = [
         {"switch_point": point, "id": t.id, "state": t.state, "reason": t.reason, "in_flight": t.in_flight}
         for point, one in seen.items()
@@ -198,7 +183,7 @@ def _environment(name: str, state: ServiceState, seen: Mapping[str, Seen]) -> Do
         else None,
         "weight": max(weights.values()) if weights else None,
         "weights": weights,
-        "healthy": sum(one.healthy(name) for one in read) if read else None,
+        "healthy": sum(one.healthy(name) for one in seen.values()) if read else None,
         "targets": len(targets) if read else None,
         "target_list": targets,
     }
@@ -214,7 +199,7 @@ def _point(name: str, engine: ServiceEngine) -> Document:
         "asked": shares(recorded.split) if recorded else None,
         "shown": shares(shown) if shown is not None else None,
         "read_at": time(one.at) if one else None,
-        "agrees": None if name in state.unsettled else agrees,
+        "agrees": None if name in state.in_doubt else agrees,
         "error": one.error if one else "",
     }
 

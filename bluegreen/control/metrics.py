@@ -75,6 +75,8 @@ class Metrics:
             self._kinds[record.switch] = event.switch_kind
         if isinstance(event, ev.StepStarted):
             self._began[record.service] = (event.step, at)
+        elif isinstance(event, ev.RestoreStarted):
+            self._began[record.service] = ("restore", at)
         elif isinstance(event, _OUTCOMES) and record.service in self._began:
             step, began = self._began.pop(record.service)
             self._steps.labels(step).observe(max(at - began, 0.0))
@@ -97,7 +99,7 @@ _ENDS: dict[type[ev.Event], Condition] = {
 }
 _OUTCOMES = (
     ev.PreflightPassed, ev.WarmProven, ev.Deployed, ev.BecameHealthy, ev.SmokePassed, ev.WeightsSet, ev.OutcomeLost,
-    ev.Halted,
+    ev.Halted, ev.Restored, ev.RestoreLost, ev.RestoreRefused,
 )  # fmt: skip
 
 
@@ -111,7 +113,15 @@ class _State(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        weight = _gauge("weight", "Percent of the traffic, as on record", "service", "environment", "switch_point")
+        weight = _gauge(
+            "weight",
+            "Percent of the traffic, as the balancer showed it last; absent while it cannot be read",
+            "service",
+            "environment",
+            "switch_point",
+        )
+        readable = _gauge("switch_point_readable", "1 while the switch point can be read", "service", "switch_point")
+        drifted = _gauge("drifted", "Switch points that differ from the journal and that nobody has left so", "service")
         state = _gauge("switch_state", "The switch that is open: 1 in its condition", "service", "kind", "condition")
         halted = _gauge("halted", "1 while a person is awaited at a halt", "service")
         awaiting = _gauge("awaiting_operator_seconds", "How long a person has been awaited", "service")
@@ -119,9 +129,11 @@ class _State(Collector):
         age = _gauge("failback_proof_age_seconds", "Age of the last proof of the warm environment", "service")
         now = self._fleet.clock.now()
         for name, engine in self._fleet.engines.items():
-            for point, on_record in engine.state.points.items():
-                for environment in on_record.native:
-                    weight.add_metric([name, environment, point], on_record.native.share(environment) / 10)
+            for point, one in engine.seen.items():
+                readable.add_metric([name, point], int(one.weights is not None))
+                for environment in one.weights or ():
+                    weight.add_metric([name, environment, point], one.share(environment) / 10)
+            drifted.add_metric([name], sum(drift.left is None for drift in engine.state.drift.values()))
             switch = engine.state.open_switch
             for kind in Kind:
                 for condition in (Condition.RUNNING, Condition.PAUSED, Condition.HALTED):
@@ -135,7 +147,7 @@ class _State(Collector):
             ready.add_metric([name], int(bool(warm and warm["ready"])))
             seen = min((one.at for one in engine.seen.values()), default=None)
             age.add_metric([name], (now - seen).total_seconds() if seen else PROOF_SECONDS_MAX)
-        return (weight, state, halted, awaiting, ready, age)
+        return (weight, readable, drifted, state, halted, awaiting, ready, age)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

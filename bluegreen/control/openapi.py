@@ -16,10 +16,15 @@ _SHARES: Schema = {"type": ["object", "null"], "additionalProperties": {"type": 
 _BODY_OF_VERB: Schema = {
     "type": "object",
     "properties": {
-        "reason": {"type": "string", "description": "why; wanted by halt and accept"},
+        "reason": {"type": "string", "description": "why; wanted by halt, accept, restore and leave"},
         "halt": {"type": "string", "description": "the id of the halt that is answered: another one is refused"},
         "check": {"type": "string", "description": "accept: the failed check, by name"},
         "environment": {"type": "string", "description": "release: which one, where several are warm"},
+        "drift": {
+            "type": "array",
+            "items": _TEXT,
+            "description": "restore, leave: ids of the drifts that the asker was shown; none: all that are on record",
+        },
     },
 }
 _VERBS = {
@@ -32,6 +37,8 @@ _VERBS = {
     "release": "Let the warm environment go",
     "halt": "Stop the line: everything stays where it is",
     "adopt": "Take what the balancers show for the truth",
+    "restore": "Put the balancers back to what the journal says, on top of exactly the drifts that were shown",
+    "leave": "Leave the balancers as they are, on record; nothing is written",
 }
 
 
@@ -167,13 +174,19 @@ def _schemas() -> Schema:
         "environments": {"type": "object", "additionalProperties": {"type": "object", "properties": environment}},
         "switch_points": {"type": "object"},
         "warm": {"type": ["object", "null"]},
-        "drift": {"type": "array"},
+        "drift": {"type": "array", "items": _ref("Drift")},
+        "restore": {"type": ["object", "null"]},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
         "options": {"type": "array", "items": _ref("Option")},
     }
+    drift = {
+        "id": _TEXT, "switch_point": _TEXT, "expected": _SHARES, "shown": _SHARES, "what": _TEXT, "since": _TEXT,
+        "last_good": _MAYBE_TEXT, "hands": {"type": "array"}, "left": {"type": ["object", "null"]}, "refused": _TEXT,
+    }  # fmt: skip
     problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT}
     return {
         "Object": {"type": "object"},
+        "Drift": {"type": "object", "required": list(drift), "properties": drift},
         "Option": {"type": "object", "required": list(option), "properties": option},
         "Switch": {"type": "object", "required": list(switch), "properties": switch},
         "Service": {"type": "object", "required": list(service), "properties": service},

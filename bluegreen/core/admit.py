@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import assert_never
 
+from bluegreen.core import admit_drift as drift
 from bluegreen.core import events as ev
 from bluegreen.core.requests import (
     Abort,
@@ -19,11 +20,13 @@ from bluegreen.core.requests import (
     Approve,
     Deploy,
     Failback,
+    Leave,
     Pause,
     Pinned,
     Promote,
     Release,
     Request,
+    Restore,
     Resume,
     Stop,
 )
@@ -39,11 +42,13 @@ __all__ = [
     "Approve",
     "Deploy",
     "Failback",
+    "Leave",
     "Pause",
     "Pinned",
     "Promote",
     "Release",
     "Request",
+    "Restore",
     "Resume",
     "Stop",
     "admit",
@@ -82,7 +87,11 @@ def admit(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[e
         case Release():
             return _release(request, state)
         case Adopt():
-            return _adopt(request, state)
+            return drift.adopt(request, state)
+        case Restore():
+            return drift.restore(request, state)
+        case Leave():
+            return drift.leave(request, state)
     assert_never(request)
 
 
@@ -156,7 +165,7 @@ def _failback(request: Failback, state: ServiceState) -> Sequence[ev.Event]:
     if not request.reason.strip():
         raise Refused("a failback needs a reason", "say why: --reason TEXT")
     _all_read(request.pinned, state)
-    _no_drift(state)
+    drift.no_drift(state)
     ended: list[ev.Event] = []
     target, source, version = failback_target(state)
     if state.open_switch is not None:
@@ -211,23 +220,23 @@ def _may_carry(state: ServiceState, environment: str) -> bool:
 
 def _resume(state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "resume")
-    _trusted(state)
     if switch.condition is Condition.RUNNING:
         raise Refused(f"{switch.id} is running already", _instead(state))
     if switch.awaiting_approval:
         raise Refused(f"{switch.id} waits for an approval, not for a resume", f"bluegreen approve {state.service}")
+    drift.no_drift(state)
     return (ev.Resumed(),)
 
 
 def _promote(state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "promote")
-    _trusted(state)
     if switch.phase is not Phase.SHIFT:
         raise Refused(
             f"{switch.id} is in {switch.phase}: only a shift can be promoted", "nothing proves the candidate yet"
         )
     if switch.steps[switch.index :] == switch.steps[-1:]:
         raise Refused(f"{switch.id} takes its last step already", _instead(state))
+    drift.no_drift(state)
     return (ev.Promoted(),)
 
 
@@ -238,6 +247,8 @@ def _abort(state: ServiceState) -> Sequence[ev.Event]:
             f"{switch.candidate} has {percent(share)} of the traffic: ending the switch would not move it",
             f"to move it back: bluegreen failback {state.service}",
         )
+    drift.no_order(state)
+    drift.no_traffic_by_drift(state, switch.candidate)
     _settled(state, "abort")
     return (ev.Aborted(),)
 
@@ -256,7 +267,10 @@ def _accept(request: Accept, state: ServiceState) -> Sequence[ev.Event]:
         raise Refused(f"{request.check} cannot be accepted: it keeps the traffic safe", f"acceptable: {known}")
     accepted = switch.accepted | {request.check}
     rest = [name for name in failed if name not in accepted]
-    return (ev.CheckAccepted(request.check),) if rest else (ev.CheckAccepted(request.check), ev.Resumed())
+    if rest:
+        return (ev.CheckAccepted(request.check),)
+    drift.no_drift(state)
+    return (ev.CheckAccepted(request.check), ev.Resumed())
 
 
 def _stop(request: Stop, state: ServiceState) -> Sequence[ev.Event]:
@@ -292,22 +306,6 @@ def _release(request: Release, state: ServiceState) -> Sequence[ev.Event]:
     return (ev.WarmReleased(environment),)
 
 
-def _adopt(request: Adopt, state: ServiceState) -> Sequence[ev.Event]:
-    switch = state.open_switch
-    if switch is not None and switch.condition is not Condition.HALTED:
-        raise Refused(f"{switch.id} is {switch.condition}: weights change while it goes on", _instead(state))
-    moved = {
-        name: seen
-        for name, seen in request.seen.items()
-        if name in state.unsettled or name not in state.points or not state.points[name].native.same_split(seen)
-    }
-    if state.distrust:
-        moved = dict(request.seen)
-    if not moved:
-        raise Refused("every switch point shows what the journal says", "there is nothing to adopt")
-    return (ev.Adopted(moved),)
-
-
 # --- what several of them ask ---
 
 
@@ -334,25 +332,8 @@ def _known_live(state: ServiceState) -> str:
             f"{state.service}: it is not known which environment is live",
             "every switch point must give one and the same environment all of the traffic; see `status`",
         )
-    _no_drift(state)
+    drift.no_drift(state)
     return state.live
-
-
-def _trusted(state: ServiceState) -> None:
-    if state.distrust:
-        raise Refused(
-            f"{state.service}: {state.distrust}",
-            f"look at the balancers; if they show what is right: bluegreen adopt {state.service}",
-        )
-
-
-def _no_drift(state: ServiceState) -> None:
-    _trusted(state)
-    for drift in state.drift.values():
-        raise Refused(
-            f"switch point {drift.point} shows {drift.seen}, the journal says {drift.expected}",
-            f"put the balancer right, or take it as it is: bluegreen adopt {state.service}",
-        )
 
 
 def _all_read(pinned: Pinned, state: ServiceState) -> None:

@@ -1,7 +1,7 @@
 """What to do next: `next_step(state, now) -> step`. Pure; every prefix of every lawful journal has an answer.
 
 The invariants of every answer:
-* halted: nothing but waiting for a person (law 2);
+* halted: nothing but waiting for a person (law 2), and what a person ordered meanwhile (`restoring`);
 * a write whose outcome is unknown is looked up before anything else is done (law 3);
 * no share of the candidate is ever lowered, and no step leads back (law 1);
 * no share is raised before the candidate has proven itself to this process, since the last halt or pause (law 5).
@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from bluegreen.core import events as ev
+from bluegreen.core import restoring
 from bluegreen.core import steps as st
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Weights, percent
@@ -27,9 +28,9 @@ def next_step(state: ServiceState, now: datetime) -> st.Step | None:
     """The one next thing to do for a service; None: nothing is under way."""
     switch = state.open_switch
     if switch is None:
-        return None
+        return restoring.next_step(state, now)
     if switch.condition is Condition.HALTED:
-        return st.AwaitOperator()
+        return restoring.next_step(state, now) or st.AwaitOperator()
     for point, change in state.unsettled.items():
         return st.LookUp(point, change.expected, change.target, change.split)
     if switch.open is not None and switch.open.unknown and not switch.plan.deploy_again:

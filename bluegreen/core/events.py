@@ -10,14 +10,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bluegreen.core.drift_events import DriftLeft as DriftLeft
+from bluegreen.core.drift_events import DriftTraced as DriftTraced
+from bluegreen.core.drift_events import OfDrift as OfDrift
+from bluegreen.core.drift_events import RestoreAsked as RestoreAsked
+from bluegreen.core.drift_events import Restored as Restored
+from bluegreen.core.drift_events import RestoreLost as RestoreLost
+from bluegreen.core.drift_events import RestoreRefused as RestoreRefused
+from bluegreen.core.drift_events import RestoreStarted as RestoreStarted
+from bluegreen.core.drift_events import RestoreUnmade as RestoreUnmade
+from bluegreen.core.drift_events import RestoreUnread as RestoreUnread
+from bluegreen.core.event import Event as Event
 from bluegreen.model import Cause, Finding, Kind, Phase, Plan, Weights
 
 SCHEMA = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """The root of all events."""
 
 
 # --- the service ---
@@ -44,11 +50,17 @@ class Adopted(Event):
 
 @dataclass(frozen=True, slots=True)
 class DriftSeen(Event):
-    """A switch point shows other weights (native) than the journal says."""
+    """A switch point shows other weights (native) than the journal says.
+
+    `what` is what the balancer says in place of weights (the listener is gone, a foreign target group has traffic);
+    `seen` is empty then. `good_at` is the last look that showed what was expected, where this process made one.
+    """
 
     point: str
     expected: Weights
     seen: Weights
+    what: str = ""
+    good_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.core import admit as ad
+from bluegreen.core.admit_drift import answered
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Cause, Condition, Plan, Weights, percent
@@ -31,6 +32,7 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
     service = state.service
     pinned = ad.Pinned(Plan(tuple(state.points), (WHOLE,)), tuple(environments), "", "")
     asked: list[tuple[str, ad.AnyRequest, str, str]] = [
+        *_drifted(state),
         ("approve", ad.Approve(), _next_share(state), f"bluegreen approve {service}"),
         ("resume", ad.Resume(), _resumed(state), f"bluegreen resume {service}"),
         *_acceptable(state),
@@ -55,15 +57,6 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
             for name, command in _releases(state)
         ],
     ]
-    if state.drift or state.unsettled or state.distrust or _drift_halt(state):
-        asked.append(
-            (
-                "adopt",
-                ad.Adopt(seen={"?": Weights.of({})}),  # what it takes is only known when the balancers are read
-                "none; the journal takes what the balancer shows",
-                f"bluegreen adopt {service}",
-            )
-        )
     made = [_option(state, now, *one) for one in asked]
     return tuple(sorted(made, key=lambda option: not option.lawful))
 
@@ -74,6 +67,25 @@ def _option(state: ServiceState, now: datetime, verb: str, request: ad.AnyReques
     except Refused as refusal:
         return Option(verb, False, "", command, str(refusal))
     return Option(verb, True, effect, command)
+
+
+def _drifted(state: ServiceState) -> list[tuple[str, ad.AnyRequest, str, str]]:
+    """The answers to a drift. What `adopt` takes is only known when the balancers are read: here, what they showed."""
+    service, drifts = state.service, state.drift
+    if not (drifts or state.unsettled or state.restore or state.distrust or _drift_halt(state)):
+        return []
+    ids = answered(drifts)
+    chosen = [drift for drift in drifts.values() if drift.id in ids and not drift.what]
+    seen = {name: drift.seen for name, drift in drifts.items() if not drift.what} or {"?": Weights.of({"?": 1})}
+    back = "; ".join(f"{drift.point} goes from {drift.seen} to {drift.expected}" for drift in chosen)
+    taken = "; ".join(f"{name}: {drift.seen}" for name, drift in drifts.items() if not drift.what)
+    return [
+        ("restore", ad.Restore(drift=ids, reason="."), back, f'bluegreen restore {service} --reason "…"'),
+        ("adopt", ad.Adopt(seen=seen), f"none; the journal takes {taken or 'what the balancer shows'}",
+         f"bluegreen adopt {service}"),
+        ("leave", ad.Leave(drift=ids, reason="."), "none; nothing is written, nobody is alarmed by it any more",
+         f'bluegreen leave {service} --reason "…"'),
+    ]  # fmt: skip
 
 
 def _drift_halt(state: ServiceState) -> bool:

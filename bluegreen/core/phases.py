@@ -18,29 +18,27 @@ from types import MappingProxyType
 from typing import assert_never, get_args
 
 from bluegreen.core import events as ev
+from bluegreen.core import restoring, service
+from bluegreen.core.service import as_split, sole_live
 from bluegreen.core.state import (
     KEYS_MAX,
     PAST_MAX,
     Change,
-    Drift,
     Halt,
+    IllegalTransition,
     OpenStep,
     Operation,
     Point,
     ServiceState,
     Switch,
 )
-from bluegreen.errors import BlueGreenError
-from bluegreen.model import WHOLE, Condition, Kind, Phase, Release, Warm, Weights
+from bluegreen.model import WHOLE, Condition, Kind, Phase, Release, Warm
+
+__all__ = ["CONDITIONS", "TRANSITIONS", "WORD_SECONDS", "IllegalTransition", "apply", "as_split", "fold", "sole_live"]
 
 WORD_SECONDS = 900.0
 """How old an operator's word to fail back may be, for another process to go on with it: people may have done something
 else meanwhile."""
-
-
-class IllegalTransition(BlueGreenError):
-    """A bug, or a journal that no lawful run can have written: stop, leave the traffic alone."""
-
 
 Moves = Mapping[type[ev.Event], Phase]
 
@@ -168,93 +166,13 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
     match record.event:
         case ev.Requested():
             changed = _begin(state, record, record.event)
-        case (
-            ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.PointForgotten() | ev.WarmReleased()
-            | ev.CardTaken() | ev.Distrusted()
-        ):  # fmt: skip
-            changed = _of_service(state, record, record.event)
+        case event if isinstance(event, service.OfService):
+            changed = restoring.after(service.apply(state, record, event), event)
+        case event if isinstance(event, ev.OfDrift):
+            changed = restoring.apply(state, record, event)
         case _:
             changed = _of_switch(state, record)
     return replace(changed, version=state.version + 1, keys=_remember_key(changed, record))
-
-
-# --- the service ---
-
-
-def _of_service(
-    state: ServiceState,
-    record: ev.Record,
-    event: ev.Baseline
-    | ev.Adopted
-    | ev.DriftSeen
-    | ev.DriftGone
-    | ev.PointForgotten
-    | ev.WarmReleased
-    | ev.CardTaken
-    | ev.Distrusted,
-) -> ServiceState:
-    match event:
-        case ev.Baseline(live=live, weights=weights):
-            releases = {**state.releases}
-            releases.setdefault(live, Release(version=None, since=record.at))
-            return replace(state, live=live, points=_recorded(state, weights), releases=releases, drift={})
-        case ev.Adopted(weights=weights):
-            points = _recorded(state, weights)
-            drift = {name: drift for name, drift in state.drift.items() if name not in weights}
-            unsettled = {name: change for name, change in state.unsettled.items() if name not in weights}
-            taken = replace(state, points=points, drift=drift, unsettled=unsettled, distrust="")
-            return taken if state.open_switch else _with_live(taken, sole_live(points) or state.live)
-        case ev.DriftSeen(point=point, expected=expected, seen=seen):
-            return replace(state, drift={**state.drift, point: Drift(point, expected, seen, record.at)})
-        case ev.DriftGone(point=point):
-            return replace(state, drift={name: d for name, d in state.drift.items() if name != point})
-        case ev.PointForgotten(point=point):
-            return replace(
-                state,
-                points={name: kept for name, kept in state.points.items() if name != point},
-                drift={name: d for name, d in state.drift.items() if name != point},
-                unsettled=_without(state.unsettled, point),
-            )
-        case ev.WarmReleased(environment=environment):
-            return replace(state, warm={name: w for name, w in state.warm.items() if name != environment})
-        case ev.CardTaken():
-            return _from_card(state, record, event)
-        case ev.Distrusted(why=why):
-            return replace(state, distrust=why)
-    assert_never(event)
-
-
-def _from_card(state: ServiceState, record: ev.Record, event: ev.CardTaken) -> ServiceState:
-    if state.open_switch is not None:
-        raise IllegalTransition(f"{state.service}: a card is taken while {state.open_switch.id} is open")
-    told = {name: Release(version, since=record.at) for name, version in event.versions.items()}
-    return replace(
-        state,
-        live=event.live,
-        points=_recorded(state, event.weights),
-        releases={**state.releases, **told},
-        warm={event.warm: Warm(event.warm, record.at, record.at)},
-        drift={},
-        unsettled={},
-        distrust="",
-        receipts=state.receipts | {event.receipt},
-    )
-
-
-def _recorded(state: ServiceState, weights: Mapping[str, Weights]) -> dict[str, Point]:
-    return {**state.points, **{name: Point(native, as_split(native)) for name, native in weights.items()}}
-
-
-def as_split(native: Weights) -> Weights:
-    """Weights as shares in tenths of a percent; they add up to WHOLE but for rounding."""
-    return Weights.of({name: native.share(name) for name in native})
-
-
-def sole_live(points: Mapping[str, Point]) -> str | None:
-    """The one environment with all of the traffic on every switch point, if there is one."""
-    candidates = [{name for name in point.native if point.native.share(name) == WHOLE} for point in points.values()]
-    common = set.intersection(*candidates) if candidates else set()
-    return next(iter(common)) if len(common) == 1 else None
 
 
 def _remember_key(state: ServiceState, record: ev.Record) -> Mapping[str, tuple[str, str | None]]:
@@ -413,15 +331,15 @@ def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Rec
             return replace(state, releases={**state.releases, now.candidate: release})
         case ev.WeightsSet(point=point, weights=weights, split=split):
             points = {**state.points, point: Point(weights, split)}
-            return replace(state, points=points, unsettled=_without(state.unsettled, point))
+            return replace(state, points=points, unsettled=restoring.without(state.unsettled, point))
         case ev.WeightsUnchanged(point=point):
-            return replace(state, unsettled=_without(state.unsettled, point))
+            return replace(state, unsettled=restoring.without(state.unsettled, point))
         case ev.OutcomeLost() | ev.Restarted() | ev.FailedBack() if before.open and before.open.writes:
             return replace(state, unsettled={**state.unsettled, **before.open.writes})
         case ev.Shifted():
             return _live_moved(state, now, record)
         case ev.Aborted():
-            return _with_live(state, sole_live(state.points) or state.live)
+            return service.with_live(state, sole_live(state.points) or state.live)
         case ev.KeptWarm(environment=str(environment), protected_until=datetime() as until):
             if (warm := state.warm.get(environment)) is None:
                 return state
@@ -437,12 +355,3 @@ def _live_moved(state: ServiceState, switch: Switch, record: ev.Record) -> Servi
         until = record.at + timedelta(seconds=switch.plan.bake_seconds + switch.plan.keep_warm_seconds)
         warm[state.live] = Warm(state.live, record.at, until)
     return replace(state, live=switch.candidate, warm=warm)
-
-
-def _with_live(state: ServiceState, live: str | None) -> ServiceState:
-    """What is live is not kept warm."""
-    return replace(state, live=live, warm={name: kept for name, kept in state.warm.items() if name != live})
-
-
-def _without(mapping: Mapping[str, Change], name: str) -> Mapping[str, Change]:
-    return {key: value for key, value in mapping.items() if key != name}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.errors import BadRequest
 from bluegreen.model import Actor, Plan, Weights
 
 
@@ -110,6 +112,31 @@ class Adopt(Request):
     seen: Mapping[str, Weights]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore(Request):
+    """Put the balancers back to what the journal says. `drift` are the drifts (ids) that the operator was shown."""
+
+    drift: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Request):
+    """Leave the balancers as they are. `drift` are the drifts (ids) that the operator was shown."""
+
+    drift: frozenset[str]
+    reason: str
+
+
 AnyRequest = (
-    Deploy | Failback | Approve | Pause | Resume | Promote | Abort | Accept | Stop | Release | Adopt
+    Deploy | Failback | Approve | Pause | Resume | Promote | Abort | Accept | Stop | Release | Adopt | Restore | Leave
 )  # fmt: skip
+
+
+def asked_before(ask: Ask, state: ServiceState) -> Switch | None:
+    """What a request led to whose key is known. Raises BadRequest where another one came with that key."""
+    digest, switch = state.keys[ask.key or ""]
+    if digest != (ask.digest or ""):
+        raise BadRequest("this Idempotency-Key came with another request before", advice="use a new key")
+    known = [one for one in (*state.past, state.switch) if one is not None and one.id == switch]
+    return known[-1] if known else state.switch

@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bluegreen.errors import BlueGreenError
 from bluegreen.model import Cause, Condition, Finding, Kind, Phase, Plan, Release, Role, Warm, Weights
+
+
+class IllegalTransition(BlueGreenError):
+    """A bug, or a journal that no lawful run can have written: stop, leave the traffic alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +130,82 @@ class Switch:
 
 
 @dataclass(frozen=True, slots=True)
+class Hand:
+    """Who changed a balancer, what by, and when by the provider's clock. `who` is empty where nobody is named; `what`
+    says why then."""
+
+    who: str
+    what: str
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """An operator's word on a drift."""
+
+    by: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Drift:
-    """A switch point that shows other weights (native) than the journal says."""
+    """A switch point that shows other weights (native) than the journal says; `what` in place of weights.
+
+    `id` is what an answer must name: a further change is another drift. `good_at` is the last look before it that
+    showed what was expected. `left`: an operator leaves it as it is. `refused` is why the last restore wrote nothing.
+    """
 
     point: str
     expected: Weights
     seen: Weights
     at: datetime
+    id: str = ""
+    what: str = ""
+    good_at: datetime | None = None
+    hands: tuple[Hand, ...] = ()
+    left: Word | None = None
+    refused: str = ""
+
+    @property
+    def shows(self) -> str:
+        """What the switch point shows, in words."""
+        if self.what:
+            return self.what
+        return f"shows {self.seen}" if self.seen.total else "shows no weight for anybody"
+
+    def is_same(self, seen: Weights, what: str) -> bool:
+        """Whether a look found nothing new."""
+        return self.what == what and self.seen.same_split(seen)
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A restoring write with an intent on record and no outcome. `lost` is why its answer was lost; it is empty where
+    the process that made it has ended, or still waits for the answer."""
+
+    point: str
+    change: Change
+    lost: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """An operator's order to put switch points back to what the journal says.
+
+    `shown` are the points that are still to be put back, with the weights (native) that the order was given for.
+    `unread` are writes that nobody could look up yet.
+    """
+
+    word: Word
+    shown: Mapping[str, Weights]
+    writing: Writing | None = None
+    unread: Mapping[str, Change] = field(default_factory=dict)
+
+    @property
+    def in_doubt(self) -> Mapping[str, Change]:
+        """Writes that may or may not have been made."""
+        return {**self.unread, **({self.writing.point: self.writing.change} if self.writing is not None else {})}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +219,8 @@ class ServiceState:
     releases: Mapping[str, Release] = field(default_factory=dict)
     warm: Mapping[str, Warm] = field(default_factory=dict)
     drift: Mapping[str, Drift] = field(default_factory=dict)
+    restore: Restore | None = None
+    """The operator's order that is being carried out, or that left something unknown."""
     unsettled: Mapping[str, Change] = field(default_factory=dict)
     """Writes whose outcome is unknown, by switch point: to be looked up before anything else."""
     distrust: str = ""
@@ -162,7 +238,8 @@ class ServiceState:
     def in_doubt(self) -> Mapping[str, Change]:
         """Writes that may or may not have been made: unsettled, or under way."""
         under_way = self.open_switch.open if self.open_switch is not None else None
-        return {**self.unsettled, **(under_way.writes if under_way is not None else {})}
+        restoring = self.restore.in_doubt if self.restore is not None else {}
+        return {**self.unsettled, **restoring, **(under_way.writes if under_way is not None else {})}
 
     @property
     def open_switch(self) -> Switch | None:

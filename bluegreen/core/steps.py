@@ -58,6 +58,24 @@ class LookUp(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class Restore(Step):
+    """By an operator's order, put one switch point back from `shown` to `target` (both native)."""
+
+    point: str
+    shown: Weights
+    target: Weights
+
+
+@dataclass(frozen=True, slots=True)
+class LookUpRestore(Step):
+    """Find out what became of a restoring write."""
+
+    point: str
+    shown: Weights
+    target: Weights
+
+
+@dataclass(frozen=True, slots=True)
 class Watch(Step):
     """Look at the gates for so many seconds; None: for as long as a person is awaited, counting towards nothing."""
 

@@ -18,6 +18,8 @@ T = TypeVar("T")
 LOOKS_MAX = 4
 LOOK_AGAIN_SECONDS = 2.0
 """How often, and how far apart, a look that is not good is taken before it counts: one may be a flap or a lost call."""
+UNREAD = "unreadable"
+"""In the detail of a finding that says nothing: the balancer could not be read."""
 
 
 async def steady(look: Callable[[], Awaitable[tuple[Finding, ...]]]) -> tuple[Finding, ...]:
@@ -49,16 +51,16 @@ async def at_all(
 async def health(ports: Ports, environment: str, enough: Enough) -> tuple[Finding, ...]:
     """One finding a switch point: whether enough of the environment's targets are healthy there now."""
     seen = await at_all(ports.balancers, lambda balancer: balancer.targets())
-    return tuple(_healthy(name, environment, targets, enough) for name, targets in seen.items())
+    return tuple(healthy(name, environment, targets, enough) for name, targets in seen.items())
 
 
-def _healthy(
+def healthy(
     point: str, environment: str, targets: Mapping[str, tuple[Target, ...]] | BalancerError, enough: Enough
 ) -> Finding:
+    """Whether enough of the environment's targets are healthy at one switch point; unreadable is not."""
     name = f"{point}: {environment} healthy"
     if isinstance(targets, BalancerError):
-        what = f"health cannot be read: {targets.what}"
-        return Finding(name, ok=False, summary=what, advice=targets.advice, detail={"unread": targets.what})
+        return Finding(name, False, f"health cannot be read: {targets.what}", targets.advice, detail={UNREAD: "yes"})
     registered = targets.get(environment, ())
     good = sum(target.state is TargetState.HEALTHY for target in registered)
     wanted = enough.of(len(registered))
@@ -74,7 +76,7 @@ def _healthy(
 def unread(findings: Sequence[Finding]) -> bool:
     """Whether all that is not good is so because a balancer could not be read: what it would say is unknown."""
     failed = [finding for finding in findings if not finding.ok]
-    return bool(failed) and all("unread" in finding.detail for finding in failed)
+    return bool(failed) and all(UNREAD in finding.detail for finding in failed)
 
 
 async def weights(ports: Ports, state: ServiceState) -> tuple[Finding, ...]:
@@ -97,13 +99,14 @@ async def weights(ports: Ports, state: ServiceState) -> tuple[Finding, ...]:
     for name, one in seen.items():
         check = f"{name}: weights"
         if isinstance(one, BalancerError):
-            what, unread = f"cannot be read: {one.what}", {"unread": one.what}
-            found.append(Finding(check, ok=False, summary=what, advice=one.advice, detail=unread))
+            what = f"cannot be read: {one.what}"
+            found.append(Finding(check, ok=False, summary=what, advice=one.advice, detail={UNREAD: "yes"}))
             continue
         recorded = state.points[name].native if name in state.points else None
         same = recorded is not None and one.same_split(recorded)
         summary = f"{one}" if same else f"the balancer shows {one}, the journal says {recorded or 'nothing yet'}"
-        advice = "" if same else f"put it right at the balancer, or `bluegreen adopt {state.service}`"
+        answers = f"`bluegreen restore {state.service}`, or `bluegreen adopt {state.service}`"
+        advice = "" if same else f"put it right at the balancer, or {answers}"
         found.append(Finding(check, ok=same, summary=summary, advice=advice, detail={"shown": str(one)}))
     return tuple(found)
 
@@ -163,6 +166,19 @@ def _mixed(state: ServiceState, candidate: str) -> str:
     if len(set(shares.values())) <= 1:
         return ""
     return f"{candidate} has " + ", ".join(f"{percent(share)} at {name}" for name, share in shares.items())
+
+
+def defect(error: Exception, state: ServiceState) -> ev.Event:
+    """A hand raised what no hand may: whether it wrote is not known, and is looked up; anything else is a halt."""
+    what = f"a defect of bluegreen itself: {type(error).__name__}: {error}"
+    if state.restore is not None and state.restore.writing is not None:
+        return ev.RestoreUnread(state.restore.writing.point, what)
+    switch = state.open_switch
+    if switch is None:
+        raise error
+    if switch.open is not None and switch.open.point is not None:
+        return ev.OutcomeLost(switch.open.point, what)
+    return halted(switch, Cause.BUG, summary=what, advice="nothing goes on by itself; please report it")
 
 
 def all_ok(findings: Sequence[Finding]) -> bool:

@@ -86,7 +86,7 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
     loop = asyncio.get_running_loop()
     began, last = loop.time(), None
     while True:
-        shown, trouble = await _read(balancer)
+        shown, trouble = await read(balancer)
         age = loop.time() - began
         if shown is not None and last is not None and shown.same_split(last):
             if shown.same_split(step.target):
@@ -108,7 +108,7 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
 
 
 async def _read_back(step: SetWeights, target: Weights, switch: Switch, balancer: Balancer) -> ev.Event:
-    shown, trouble = await _read(balancer)
+    shown, trouble = await read(balancer)
     if shown is None:
         return ev.OutcomeLost(step.point, f"acknowledged, but it cannot be read back: {trouble}")
     if shown.same_split(target):
@@ -118,7 +118,8 @@ async def _read_back(step: SetWeights, target: Weights, switch: Switch, balancer
     return _drift(switch, step.point, target, shown)
 
 
-async def _read(balancer: Balancer) -> tuple[Weights | None, str]:
+async def read(balancer: Balancer) -> tuple[Weights | None, str]:
+    """What the balancer shows; None where it cannot be read, and why."""
     try:
         return await balancer.read(), ""
     except BalancerError as error:
@@ -126,11 +127,13 @@ async def _read(balancer: Balancer) -> tuple[Weights | None, str]:
 
 
 def _drift(switch: Switch, point: str, expected: Weights, seen: Weights, *, closes_step: bool = True) -> ev.Halted:
+    back = f"or: bluegreen restore {switch.service}, " if closes_step else ""  # nothing is restored over a doubt
     return looks.halted(
         switch,
         Cause.DRIFT,
         summary=f"somebody else changed {point}: it shows {seen}, expected was {expected}",
-        advice=f"put it right at the balancer and `resume`, or take it as it is: bluegreen adopt {switch.service}",
+        advice=f"put it right at the balancer, {back}"
+        f"or take it as it is: bluegreen adopt {switch.service}; then `resume`",
         closes_step=closes_step,
     )
 

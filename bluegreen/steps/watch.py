@@ -15,12 +15,11 @@ from bluegreen.steps import looks
 HEALTH_EVERY = 2.0
 HEALTH_MISSES_MAX = 2
 """Looks in a row that must find too few healthy targets before that is a halt: one may be a flap."""
-UNREAD_SECONDS_MAX = 60.0
-"""How long the health may be unreadable before that is a halt: what is not known is neither good nor bad."""
 
 
 async def run(step: Watch, switch: Switch, ports: Ports, clock: Clock) -> ev.Event:
-    """Watched for the whole time with everything good, or a halt at the first gate that is not.
+    """Watched for the whole time with everything good, or a halt at the first gate that is not. A time in which a
+    balancer could not be read does not count; when it is too long, the looks for drift halt the switch.
 
     With `seconds` None it returns only to halt; a person's act ends it by cancelling it.
     """
@@ -34,32 +33,36 @@ async def run(step: Watch, switch: Switch, ports: Ports, clock: Clock) -> ev.Eve
         if halt is not None:
             return halt
         now = loop.time()
-        if now >= ends and health.good:
-            return ev.Watched(round(now - began, 3))
-        await clock.sleep(max(min([health.due, *due.values(), max(ends, now + 0.05)]) - now, 0.01))
+        if now >= ends + health.blind and health.good:
+            return ev.Watched(round(now - began - health.blind, 3))
+        await clock.sleep(max(min([health.due, *due.values(), max(ends + health.blind, now + 0.05)]) - now, 0.01))
 
 
 class _Health:
-    """The candidate's health over a watch."""
+    """The candidate's health over a watch. `blind` are the seconds in which it could not be read: they do not count.
+
+    A balancer that stays unreadable halts the switch by the regular look at all switch points.
+    """
 
     def __init__(self, switch: Switch, ports: Ports) -> None:
         self._switch, self._ports = switch, ports
         self._enough = ports.health if switch.kind is Kind.DEPLOYMENT else ports.failback_health
-        self.due = self._read_at = asyncio.get_running_loop().time()
-        self._misses = 0
-        self.good = True
+        self.due = self._sighted = asyncio.get_running_loop().time()
+        self._dark, self._misses = False, 0
+        self.blind, self.good = 0.0, True
 
     async def look(self) -> ev.Halted | None:
-        """Look, where its time has come; a halt where too few are healthy, or nobody knows for too long."""
+        """Look, where its time has come; a halt where too few were healthy more than once."""
         loop = asyncio.get_running_loop()
         if loop.time() < self.due:
             return None
         found = await looks.health(self._ports, self._switch.candidate, self._enough)
         self.due, self.good = loop.time() + HEALTH_EVERY, looks.all_ok(found)
         if looks.unread(found):
-            away = loop.time() - self._read_at > UNREAD_SECONDS_MAX
-            return looks.halted(self._switch, Cause.BALANCER_UNREACHABLE, found) if away else None
-        self._read_at = loop.time()
+            self._dark = True
+            return None
+        self.blind += loop.time() - self._sighted if self._dark else 0.0
+        self._sighted, self._dark = loop.time(), False
         self._misses = 0 if self.good else self._misses + 1
         return looks.halted(self._switch, Cause.UNHEALTHY, found) if self._misses >= HEALTH_MISSES_MAX else None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
+import json
 import threading
 import urllib.request
 from collections import Counter
@@ -233,6 +234,7 @@ class FaultProxy:
         self.after: dict[str, dict[str, str]] = {}
         self.stale_reads = 0
         self.sent: Counter[str] = Counter()
+        self.bodies: dict[str, bytes] = {}
         self._upstream = urlsplit(upstream).netloc
         self._old: dict[str, tuple[int, bytes]] = {}
         self._released = threading.Event()
@@ -243,7 +245,7 @@ class FaultProxy:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 answer = proxy._answer(body, dict(self.headers))
-                proxy.faults.update(proxy.after.get(parse_qs(body.decode())["Action"][0], {}))
+                proxy.faults.update(proxy.after.get(_action(body, dict(self.headers)), {}))
                 if answer is not None:
                     self.send_response(answer[0])
                     self.send_header("Content-Type", "text/xml")
@@ -282,9 +284,10 @@ class FaultProxy:
             assert self._arrived.wait_for(lambda: self.sent[action] > 0, seconds)
 
     def _answer(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
-        action = parse_qs(body.decode())["Action"][0]
+        action = _action(body, headers)
         with self._arrived:
             self.sent[action] += 1
+            self.bodies[action] = body
             self._arrived.notify_all()
         match self.faults.get(action, "pass"):
             case "hang":
@@ -311,6 +314,8 @@ class FaultProxy:
                 return self._forward(body, headers)
             case refusal:
                 status, code = REFUSALS[refusal]
+                if "X-Amz-Target" in headers:  # a service that speaks JSON
+                    return status, json.dumps({"__type": f"{code}Exception", "message": "on purpose"}).encode()
                 text = f"<ErrorResponse><Error><Code>{code}</Code><Message>on purpose</Message></Error></ErrorResponse>"
                 return status, text.encode()
 
@@ -322,3 +327,9 @@ class FaultProxy:
             return answer.status, answer.read()
         finally:
             connection.close()
+
+
+def _action(body: bytes, headers: Mapping[str, str]) -> str:
+    """`ModifyListener`: in the form of services that speak XML, in a header of those that speak JSON."""
+    target = headers.get("X-Amz-Target")
+    return target.rpartition(".")[2] if target else parse_qs(body.decode())["Action"][0]

@@ -4,9 +4,16 @@ import asyncio
 
 import pytest
 
+from bluegreen.core import events as ev
+from bluegreen.core.phases import as_split
+from bluegreen.core.state import Point, ServiceState
+from bluegreen.core.steps import Restore
 from bluegreen.errors import Drifted, Rejected, Unreachable
 from bluegreen.model import WHOLE, TargetState, Weights
+from bluegreen.ports import Enough, Environment, Ports
+from bluegreen.steps import restore
 from tests.balancers.conftest import Rig
+from tests.fakes import ScriptedDeployer
 
 TOLERANCE = 1
 """How far a native split may be from the one asked for, in tenths of a percent."""
@@ -44,6 +51,22 @@ async def test_another_hand_is_seen_by_the_next_read(rig: Rig) -> None:
     await rig.balancer.read()
     await rig.change_behind({"blue": 70, "green": 30})
     assert (await rig.balancer.read()).same_split(split(300))
+
+
+@pytest.mark.parametrize("shown", [{"blue": 70, "green": 30}, {"blue": 0, "green": 100}, {"blue": 0, "green": 0}])
+async def test_what_another_hand_changed_is_put_back_by_one_write(rig: Rig, shown: dict[str, int]) -> None:
+    native = await rig.balancer.read()
+    environments = (Environment("blue", {}), Environment("green", {}))
+    ports = Ports(
+        "web", environments, {"edge": rig.balancer}, ScriptedDeployer(), (), frozenset(), (), (), Enough(), 1.0, 1.0,
+        Enough(),
+    )  # fmt: skip
+    await rig.change_behind(shown)
+    step = Restore("edge", Weights.of(shown), native)
+    state = ServiceState("web", points={"edge": Point(native, as_split(native))})
+    outcome = await restore.run(step, restore.intent(step, state, ports).target, ports)
+    assert isinstance(outcome, ev.Restored), outcome
+    assert (await rig.look()).same_split(split(0))
 
 
 async def test_a_write_on_a_drifted_balancer_changes_nothing(rig: Rig) -> None:

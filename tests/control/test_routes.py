@@ -105,7 +105,7 @@ async def test_a_failback_wants_a_plan_and_a_reason_and_the_plan_must_be_of_now(
 
 
 @pytest.mark.parametrize(
-    "verb", ["approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt"]
+    "verb", ["approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt", "restore", "leave"]
 )
 async def test_what_is_not_lawful_is_refused_with_advice_and_changes_nothing(endpoint: Endpoint, verb: str) -> None:
     before = await endpoint.events()

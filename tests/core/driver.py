@@ -7,10 +7,11 @@ laws look on. The rules (`next_step`, `apply`) are parameters, so that broken on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from types import MappingProxyType
 
 from hypothesis import strategies as some
 
@@ -18,6 +19,7 @@ from bluegreen.core import admit as ad
 from bluegreen.core import decide, phases
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
+from bluegreen.core.admit_drift import answered
 from bluegreen.core.drift import judge
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import Refused
@@ -56,9 +58,9 @@ class Rules:
 LATER = (timedelta(0), timedelta(hours=1), timedelta(days=4000), timedelta(days=-1))
 
 ODDS = {
-    "good": 40, "bad": 3, "lose": 4, "crash": 4, "look": 4, "meddle": 1, "repair": 3,
+    "good": 40, "bad": 3, "lose": 4, "crash": 4, "look": 4, "meddle": 2, "repair": 3,
     "deploy": 6, "failback": 3, "approve": 4, "pause": 1, "resume": 8, "promote": 2, "abort": 1, "accept": 2,
-    "stop": 1, "release": 1, "adopt": 3,
+    "stop": 1, "release": 1, "adopt": 3, "restore": 3, "leave": 1,
 }  # fmt: skip
 _WORDS = [word for word, odds in ODDS.items() for _ in range(odds)]
 
@@ -66,10 +68,15 @@ moves = some.lists(some.builds(Move, some.sampled_from(_WORDS), some.integers(0,
 """Histories of moves, as Hypothesis finds and shrinks them."""
 
 
-def random_moves(seed: int, length: int = 150) -> list[Move]:
+MEDDLED = {**ODDS, "meddle": 25, "look": 30, "restore": 30, "lose": 15, "crash": 12, "leave": 5}
+"""Where another hand is at it all the time."""
+
+
+def random_moves(seed: int, length: int = 150, odds: Mapping[str, int] = MappingProxyType(ODDS)) -> list[Move]:
     """The same kind of history from a seed."""
     dice = Random(seed)
-    return [Move(dice.choice(_WORDS), dice.randrange(1000)) for _ in range(length)]
+    words = dice.choices(list(odds), list(odds.values()), k=length)
+    return [Move(word, dice.randrange(1000)) for word in words]
 
 
 def _plan(points: int, steps: list[int], wait: float | None, bake: float, again: bool) -> Plan:
@@ -161,6 +168,8 @@ class Driver:
                 return None
             case st.SetWeights(point=point, expected=expected, split=split):
                 self._record([ev.StepStarted("set_weights", point, expected, split, split)])
+            case st.Restore(point=point, shown=shown, target=target):
+                self._record([ev.RestoreStarted(point, shown, target)])
             case st.Deploy() | st.Preflight() | st.ProveWarm() | st.WaitHealthy() | st.Smoke():
                 self._record([ev.StepStarted(self.switch().phase.value)])
         return step
@@ -171,6 +180,10 @@ class Driver:
                 self._record([self._write(step, move)])
             case st.LookUp():
                 self._record([self._look_up(step, move)])
+            case st.Restore():
+                self._record([self._restore(step, move)])
+            case st.LookUpRestore():
+                self._record([self._look_up_restore(step, move)])
             case st.Watch(seconds=None) if move.word != "bad":
                 return  # it watches on
             case _ if move.word == "bad":
@@ -230,6 +243,32 @@ class Driver:
             return ev.WeightsUnchanged(step.point)
         return halted(self.switch(), Cause.DRIFT, closes_step=False)
 
+    def _restore(self, step: st.Restore, move: Move) -> ev.Event:
+        if move.word == "bad" or not self.world[step.point].same_split(step.shown):
+            return ev.RestoreRefused(step.point, "not now")
+        if move.word != "lose" or move.number % 2:
+            self._apply_restore(step)
+        if move.word == "lose":
+            self.laws.lost(step.point)
+            return ev.RestoreLost(step.point, "no answer")
+        return ev.Restored(step.point, self.world[step.point])
+
+    def _apply_restore(self, step: st.Restore) -> None:
+        before = self.world[step.point]
+        if before.same_split(step.shown):
+            self.world[step.point] = step.target
+            self.laws.restored(self.state, step.point, before, step.target)
+
+    def _look_up_restore(self, step: st.LookUpRestore, move: Move) -> ev.Event:
+        shown = self.world[step.point]
+        if move.word == "bad":
+            return ev.RestoreUnread(step.point, "no answer")
+        if shown.same_split(step.target):
+            return ev.Restored(step.point, shown, recovered=True)
+        if shown.same_split(step.shown):
+            return ev.RestoreUnmade(step.point)
+        return ev.RestoreRefused(step.point, "neither")
+
     def _crash(self, move: Move) -> None:
         """The process is gone, and another one takes over; a write under way was made, or not."""
         self._drop_flight(move)
@@ -242,11 +281,15 @@ class Driver:
             if move.number % 2:
                 self._apply_write(step)
             self.laws.lost(step.point)
+        if isinstance(step, st.Restore):
+            if move.number % 2:
+                self._apply_restore(step)
+            self.laws.lost(step.point)
 
     # --- the world ---
 
     def _nobody_writes(self) -> bool:
-        return not isinstance(self.flight, st.SetWeights)
+        return not isinstance(self.flight, st.SetWeights | st.Restore)
 
     def _undisturbed(self) -> bool:
         return all(point.native.same_split(self.world[name]) for name, point in self.state.points.items())
@@ -264,7 +307,7 @@ class Driver:
 
     def _repair(self) -> None:
         for name, point in self.state.points.items():
-            if name not in self.state.unsettled:
+            if name not in self.state.in_doubt:
                 self.world[name] = point.native
                 self.laws.agreeing(name)
 
@@ -293,6 +336,8 @@ class Driver:
             "halt": ad.Stop(reason="odd"),
             "release": ad.Release(),
             "adopt": ad.Adopt(seen=dict(self.world)),
+            "restore": ad.Restore(drift=answered(self.state.drift), reason="odd"),
+            "leave": ad.Leave(drift=answered(self.state.drift), reason="known"),
         }
         return known[verb]
 

@@ -18,6 +18,13 @@ from tests.builders import DAEMON
 from tests.invariants import JournalLaws, broken, real
 
 
+def restores(step: st.Step | None) -> bool:
+    """Whether the step belongs to an operator's order to restore."""
+    if isinstance(step, st.Conclude):
+        return isinstance(step.event, ev.RestoreRefused)
+    return isinstance(step, st.Restore | st.LookUpRestore)
+
+
 class Laws:
     """Watches one run of one service."""
 
@@ -27,19 +34,26 @@ class Laws:
         self.meddled: set[str] = set()
         """Points that somebody else changed, and no entry says so yet."""
         self.journal = JournalLaws()
+        self.ordered: dict[str, Weights] = {}
+        """What an operator ordered to be restored, on top of what."""
+        self.unread: set[str] = set()
+        """Points with a restoring write that could not be looked up: there it waits, elsewhere it may go on."""
 
     # --- what the core says is next ---
 
     def asked(self, state: ServiceState, step: st.Step | None) -> None:
         """`step` is what is next in `state`."""
         switch = state.open_switch
+        if restores(step):
+            self._restore(state, step)
+            return
         if (step is None) != (switch is None):
             broken("totality", f"{step} with {switch}")
         if switch is None:
             return
         if switch.condition is Condition.HALTED and step != st.AwaitOperator():
             broken("2", f"{step} while halted")
-        if self.owed and not isinstance(step, st.AwaitOperator | st.LookUp):
+        if self.owed - self.unread and not isinstance(step, st.AwaitOperator | st.LookUp):
             broken("3", f"{step} while the outcome at {self.owed} is unknown")
         match step:
             case st.SetWeights(point=point, split=split):
@@ -53,8 +67,29 @@ class Laws:
         """What is next at other instants: a halt waits for a person, whatever the time."""
         if state.open_switch is not None and state.open_switch.condition is Condition.HALTED:
             for later, step in answers.items():
-                if step != st.AwaitOperator():
+                if step != st.AwaitOperator() and not restores(step):
                     broken("2", f"{step} after {later} of a halt")
+        for later, step in answers.items():
+            if isinstance(step, st.Restore) and later >= timedelta(hours=1):
+                broken("9", f"{step} by a word that is {later} old")
+
+    def _restore(self, state: ServiceState, step: st.Step | None) -> None:
+        """The one thing that may happen at a halt, or with no switch: what an operator ordered."""
+        switch = state.open_switch
+        if switch is not None and switch.condition is not Condition.HALTED:
+            broken("6", f"{step} while {switch.id} is {switch.condition}")
+        match step:
+            case st.Restore(point=point, shown=shown, target=target):
+                if point not in self.ordered or not self.ordered[point].same_split(shown):
+                    broken("4", f"{point} is restored from {shown}; ordered was {self.ordered}")
+                if self.owed - self.unread:
+                    broken("3", f"{step} while the outcome at {self.owed} is unknown")
+                if not target.same_split(state.points[point].native):
+                    broken("4", f"{point} would be restored to {target}, on record is {state.points[point].native}")
+                if point in state.drift and not state.drift[point].seen.same_split(shown):
+                    broken("4", f"{point} shows {state.drift[point].seen}, and is restored from {shown}")
+            case _:
+                pass
 
     def _split(self, state: ServiceState, point: str, split: Weights) -> None:
         switch = state.open_switch
@@ -78,6 +113,16 @@ class Laws:
         if real(after, switch.candidate) < real(before, switch.candidate):
             broken("1", f"{switch.kind}: {point} goes from {before} to {after}, away from {switch.candidate}")
 
+    def restored(self, state: ServiceState, point: str, before: Weights, after: Weights) -> None:
+        """The daemon's own write put a point back."""
+        order = state.restore
+        if order is None or order.writing is None or order.writing.point != point:
+            broken("3", f"a restoring write to {point} without an intent on record")
+        if not self.ordered[point].same_split(before):
+            broken("4", f"{point} was {before}; ordered was on top of {self.ordered[point]}")
+        if not after.same_split(state.points[point].native):
+            broken("4", f"{point} was restored to {after}, on record is {state.points[point].native}")
+
     def lost(self, point: str) -> None:
         """The answer to a write is lost, or the process is gone in the middle of one."""
         self.owed.add(point)
@@ -98,21 +143,51 @@ class Laws:
         """An entry took the state from `before` to `after`, while the balancers showed `world`."""
         self.journal.entry(record)
         self._halts(before, record, after)
+        self._of_restore(record)
+        settles = isinstance(record.event, ev.DriftGone | ev.Adopted | ev.Restored | ev.PointForgotten | ev.Baseline)
+        if (forgotten := set(before.drift) - set(after.drift)) and not settles:
+            broken("4", f"the drift at {forgotten} is forgotten by {type(record.event).__name__}")
         event = record.event
         match event:
             case ev.WeightsSet(point=point) | ev.WeightsUnchanged(point=point):
                 self.owed.discard(point)
+            case ev.Resumed() | ev.Promoted() if before.drift:
+                broken("4", f"{type(event).__name__} while {before.drift} is on record")
             case ev.Adopted(weights=weights):
                 self.owed -= set(weights)
+                self.unread -= set(weights)
                 self.meddled -= set(weights)
             case _:
                 pass
-        if not set(after.unsettled) >= self.owed & set(after.points):
+        if not set(after.in_doubt) >= self.owed & set(after.points):
             broken("3", f"what became of {self.owed} is forgotten by {type(event).__name__}")
         taken_over = isinstance(event, ev.FailedBack | ev.Superseded)  # the next entry of the same append begins anew
         if after.open_switch is None and not taken_over and sole_live(after.points) not in (None, after.live):
             broken("4", f"{sole_live(after.points)} has all of the traffic on record, {after.live} is called live")
         self._true_to(after, world)
+
+    def _of_restore(self, record: ev.Record) -> None:
+        match record.event:
+            case ev.RestoreAsked(shown=shown):
+                if record.by == DAEMON or not record.reason:
+                    broken("9", f"a restore by {record.by}, reason {record.reason!r}")
+                self.ordered.update(shown)
+            case ev.Restored(point=point):
+                self._settled(point)
+                self.meddled.discard(point)
+            case ev.RestoreUnmade(point=point) | ev.RestoreRefused(point=point):
+                self._settled(point)
+            case ev.RestoreLost(point=point):
+                self.unread.discard(point)
+            case ev.RestoreUnread(point=point):
+                self.owed.add(point)
+                self.unread.add(point)
+            case _:
+                pass
+
+    def _settled(self, point: str) -> None:
+        self.owed.discard(point)
+        self.unread.discard(point)
 
     def _halts(self, before: ServiceState, record: ev.Record, after: ServiceState) -> None:
         was, now = before.open_switch, after.open_switch
@@ -125,6 +200,8 @@ class Laws:
     def _true_to(self, state: ServiceState, world: Mapping[str, Weights]) -> None:
         switch = state.open_switch
         in_flight = switch.open.point if switch is not None and switch.open is not None else None
+        if state.restore is not None and state.restore.writing is not None:
+            in_flight = state.restore.writing.point
         for point, known in state.points.items():
             if point in self.owed or point in self.meddled or point == in_flight:
                 continue

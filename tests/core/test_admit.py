@@ -53,7 +53,7 @@ def _kinds(events: Sequence[ev.Event]) -> list[str]:
 REFUSED: list[tuple[ad.AnyRequest, str, str]] = [
     (deploy(), "requested", "deployment s1 of web is running in preflight; one switch at a time"),
     (deploy(), "requested paused", "is paused in preflight"),
-    (deploy(), "drift:100", "switch point lb shows blue 90% green 10%, the journal says blue 100% green 0%; put the"),
+    (deploy(), "drift:100", "switch point lb shows blue 90% green 10%, the journal says blue 100% green 0%; first"),
     (deploy(), f"{SHIFTING} writing:50 lost stopped", "cannot deploy: it is not known what became of a write to lb"),
     (deploy(), f"{SHIFTING} writing:50 stopped", "cannot deploy: it is not known what became of a write to lb"),
     (deploy(), f"{HALF} stopped", "no idle environment: blue carries 50%, green carries 50%"),

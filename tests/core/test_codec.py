@@ -33,7 +33,16 @@ points = some.dictionaries(texts, splits, max_size=2)
 events = some.one_of(
     some.builds(ev.Baseline, names, points),
     some.builds(ev.Adopted, points),
-    some.builds(ev.DriftSeen, texts, splits, splits),
+    some.builds(ev.DriftSeen, texts, splits, splits, texts, some.none() | some.just(START)),
+    some.builds(ev.DriftTraced, texts, texts, texts, some.none() | some.just(START)),
+    some.builds(ev.DriftLeft, points),
+    some.builds(ev.RestoreAsked, points),
+    some.builds(ev.RestoreStarted, texts, splits, splits),
+    some.builds(ev.Restored, texts, splits, some.booleans()),
+    some.builds(ev.RestoreRefused, texts, texts, texts, findings),
+    some.builds(ev.RestoreLost, texts, texts),
+    some.builds(ev.RestoreUnmade, texts),
+    some.builds(ev.RestoreUnread, texts, texts),
     some.builds(
         ev.Requested, some.sampled_from(Kind), names, names, maybe, maybe, plans, points, texts, texts, some.booleans()
     ),

@@ -22,7 +22,12 @@ def _lawful(script: str) -> set[str]:
     ("script", "verbs"),
     [
         ("", {"deploy"}),
-        ("drift:100", {"adopt"}),
+        ("drift:100", {"restore", "adopt", "leave"}),
+        ("drift:100 left", {"restore", "adopt"}),
+        ("drift:100 ordered", set()),
+        ("drift:100 ordered restoring strayed", set()),
+        ("drift:100 ordered restoring strayed unread", {"adopt"}),
+        (f"{HALF} stopped drift:100", {"restore", "adopt", "leave"}),
         (DEPLOYED, {"failback", "release"}),
         ("requested", {"pause", "halt", "abort"}),
         ("requested paused", {"resume", "halt", "abort"}),
@@ -70,6 +75,15 @@ def test_adopting_is_not_offered_while_the_switch_goes_on():
 )  # fmt: skip
 def test_each_way_says_what_it_does_to_the_traffic(script: str, verb: str, effect: str):
     assert _shown(script)[verb].effect == effect
+
+
+def test_what_answers_a_drift_comes_first_and_says_exactly_what_it_writes():
+    found = options(state_after(f"{HALF} stopped drift:100"), ("blue", "green"), at(0))
+    assert [option.verb for option in found[:3]] == ["restore", "adopt", "leave"]
+    assert found[0].effect == "lb goes from blue 90% green 10% to blue 50% green 50%"
+    assert found[1].effect == "none; the journal takes lb: blue 90% green 10%"
+    assert found[2].effect.startswith("none; nothing is written")
+    assert "first put it right at the balancer" in _shown(f"{HALF} stopped drift:100")["resume"].why_not
 
 
 def test_each_way_names_its_command():

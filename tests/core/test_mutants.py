@@ -16,7 +16,7 @@ from bluegreen.core.phases import IllegalTransition, apply
 from bluegreen.core.state import Point, ServiceState
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Condition, Phase, Plan, Weights
-from tests.core.driver import Driver, Rules, Setting, random_moves
+from tests.core.driver import MEDDLED, ODDS, Driver, Rules, Setting, random_moves
 from tests.invariants import LawBroken
 
 HISTORIES = 150
@@ -120,6 +120,64 @@ def _admits_anything(request: ad.AnyRequest, state: ServiceState, now: datetime)
     return ad.admit(request, replace(state, switch=None) if isinstance(request, ad.Deploy) else state, now)
 
 
+# --- planted around an operator's order to restore ---
+
+
+def _restores_unasked(state: ServiceState, now: datetime) -> st.Step | None:
+    step = next_step(state, now)
+    if state.drift and state.restore is None and step in (None, st.AwaitOperator()):
+        drift = next(iter(state.drift.values()))
+        return st.Restore(drift.point, drift.seen, drift.expected)
+    return step
+
+
+def _fresh(state: ServiceState, now: datetime) -> bool:
+    return state.restore is not None and abs(now - state.restore.word.at) < timedelta(minutes=15)
+
+
+def _restores_whatever_is_shown(state: ServiceState, now: datetime) -> st.Step | None:
+    step = next_step(state, now)
+    if isinstance(step, st.Conclude) and isinstance(step.event, ev.RestoreRefused) and _fresh(state, now):
+        drift = state.drift[step.event.point]
+        return st.Restore(drift.point, drift.seen, drift.expected)
+    return step
+
+
+def _carries_out_an_old_word(state: ServiceState, now: datetime) -> st.Step | None:
+    order = state.restore
+    return next_step(state, now if order is None else order.word.at)
+
+
+def _writes_again_instead_of_looking(state: ServiceState, now: datetime) -> st.Step | None:
+    step = next_step(state, now)
+    if isinstance(step, st.LookUpRestore) and _fresh(state, now):
+        return st.Restore(step.point, step.shown, step.target)
+    return step
+
+
+def _takes_an_unmade_restore_for_made(state: ServiceState, record: ev.Record) -> ServiceState:
+    if isinstance(record.event, ev.RestoreUnmade) and state.restore is not None and state.restore.writing is not None:
+        event = ev.Restored(record.event.point, state.restore.writing.change.target)
+        return apply(state, replace(record, event=event))
+    return apply(state, record)
+
+
+def _forgets_a_lost_restore(state: ServiceState, record: ev.Record) -> ServiceState:
+    after = apply(state, record)
+    return replace(after, restore=None) if isinstance(record.event, ev.RestoreLost | ev.RestoreUnread) else after
+
+
+def _a_restore_ends_a_halt(state: ServiceState, record: ev.Record) -> ServiceState:
+    after = apply(state, record)
+    if isinstance(record.event, ev.Restored) and after.open_switch is not None:
+        return replace(after, switch=replace(after.open_switch, condition=Condition.RUNNING, halt=None))
+    return after
+
+
+def _resumes_over_drift(request: ad.AnyRequest, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
+    return ad.admit(request, replace(state, drift={}) if isinstance(request, ad.Resume) else state, now)
+
+
 @pytest.mark.parametrize(
     ("law", "rules"),
     [
@@ -135,6 +193,14 @@ def _admits_anything(request: ad.AnyRequest, state: ServiceState, now: datetime)
         ("5", Rules(next_step=_believes_an_old_proof)),
         ("6", Rules(apply=_begins_a_second_switch, admit=_admits_anything)),
         ("9", Rules(next_step=_fails_back_by_itself)),
+        ("4", Rules(next_step=_restores_unasked)),
+        ("4", Rules(next_step=_restores_whatever_is_shown)),
+        ("9", Rules(next_step=_carries_out_an_old_word)),
+        ("3", Rules(next_step=_writes_again_instead_of_looking)),
+        ("4", Rules(apply=_takes_an_unmade_restore_for_made)),
+        ("3", Rules(apply=_forgets_a_lost_restore)),
+        ("2", Rules(apply=_a_restore_ends_a_halt)),
+        ("4", Rules(admit=_resumes_over_drift)),
         ("sum", Rules(next_step=_gives_nobody_any_traffic)),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -153,7 +219,7 @@ def _play(rules: Rules, histories: int = HISTORIES) -> int:
     played = 0
     for seed in range(histories):
         try:
-            Driver(SETTING, rules).run(random_moves(seed))
+            Driver(SETTING, rules).run(random_moves(seed, odds=MEDDLED if seed % 2 else ODDS))
             played += 1
         except (IllegalTransition, Refused):
             continue

@@ -18,9 +18,10 @@ from bluegreen.core.phases import CONDITIONS, TRANSITIONS, IllegalTransition, ap
 from bluegreen.model import Condition, Phase
 from tests.builders import OPERATOR, SHIFTING, at, halted, record, state_after, the_switch
 
+OF_DRIFT = set(get_args(ev.OfDrift))
 OF_THE_SERVICE = {
     ev.Baseline, ev.Adopted, ev.DriftSeen, ev.DriftGone, ev.PointForgotten, ev.WarmReleased, ev.CardTaken,
-    ev.Distrusted,
+    ev.Distrusted, *OF_DRIFT,
 }  # fmt: skip
 BEGINS = {ev.Requested}
 OPERATORS = {
@@ -77,7 +78,8 @@ def test_every_step_is_met_by_a_state():
     scripts = (
         "", "requested", "requested preflight", "requested preflight deployed", "requested preflight deployed healthy",
         SHIFTING, f"{SHIFTING} set:50", f"{SHIFTING} set:50 watched:60", "requested halted",
-        f"{SHIFTING} writing:50 lost", f"{SHIFTING} set:50 failback",
+        f"{SHIFTING} writing:50 lost", f"{SHIFTING} set:50 failback", "drift:300 ordered",
+        "requested halted drift:300 ordered restoring",
     )  # fmt: skip
     met = [type(next_step(state_after(script), at(0))) for script in scripts]
     assert _names(met) == _names([*st.Step.__subclasses__(), type(None)])

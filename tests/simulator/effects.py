@@ -66,11 +66,11 @@ class EffectLaws:
                     self.shown.clear()
             case ev.CheckAccepted(check=check):
                 self.accepted.add(check)
-            case ev.StepStarted(step="set_weights"):
+            case ev.StepStarted(step="set_weights") | ev.RestoreStarted():
                 self.sent.clear()
                 self.lost = False
                 self.shown.clear()
-            case ev.OutcomeLost(point=point):
+            case ev.OutcomeLost(point=point) | ev.RestoreLost(point=point):
                 self.lost = True
                 self.shown[point].clear()
             case _:
@@ -78,13 +78,16 @@ class EffectLaws:
 
     def _outcome_was_seen(self, event: ev.Event) -> None:
         match event:
-            case ev.WeightsSet(point=point, weights=weights, recovered=recovered):
+            case (
+                ev.WeightsSet(point=point, weights=weights, recovered=recovered)
+                | ev.Restored(point=point, weights=weights, recovered=recovered)
+            ):
                 seen = self.shown[point]
                 if not seen or not weights.same_split(seen[-1]):
                     broken(Law.COMPARED, f"{point}: {weights} is on record, the balancer showed {seen[-1:]}")
                 if recovered and (len(seen) < 2 or not seen[-2].same_split(weights)):
                     broken(Law.INTENT_FIRST, f"{point}: an unknown outcome is believed after {len(seen)} reads")
-            case ev.WeightsUnchanged(point=point) if point in self.sent or self.lost:
+            case ev.WeightsUnchanged(point=point) | ev.RestoreUnmade(point=point) if point in self.sent or self.lost:
                 seen = self.shown[point]
                 if len(seen) < 2 or not seen[-1].same_split(seen[-2]):
                     broken(Law.INTENT_FIRST, f"{point}: called unchanged after {seen[-2:]}")
@@ -108,6 +111,9 @@ class EffectLaws:
     def asked(self, point: str, expected: Weights, target: Weights) -> None:
         """The daemon sends a write."""
         journal = self.journal
+        if point in journal.restoring:
+            self._restores(point, expected, target)
+            return
         if journal.halted:
             broken(Law.HALT_HOLDS, f"{target} is sent to {point} while {journal.switch} is halted")
         if journal.switch is None:
@@ -119,6 +125,13 @@ class EffectLaws:
                 Law.COMPARED, f"{point}: {target} is sent on top of {expected}, on record is {journal.points[point]}"
             )
         self._proven(point)
+
+    def _restores(self, point: str, expected: Weights, target: Weights) -> None:
+        """The one write that is made without a switch, or beside one that is halted: as an operator ordered."""
+        if not target.same_split(self.journal.restoring[point]):
+            broken(Law.INTENT_FIRST, f"{target} is sent to {point}, the order is {self.journal.restoring[point]}")
+        if not expected.same_split(self.journal.ordered[point]):
+            broken(Law.COMPARED, f"{point} is restored on top of {expected}, shown was {self.journal.ordered[point]}")
 
     def reached(self, point: str) -> None:
         """A write has reached its balancer: it surely was sent."""

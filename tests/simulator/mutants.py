@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from bluegreen import book
+from bluegreen import book, observe
 from bluegreen import engine as the_engine
 from bluegreen.core import admit as ad
 from bluegreen.core import decide, phases
@@ -162,7 +162,7 @@ def _deploys_again(state, now):
     return sound_next(state, now)
 
 
-def _sees_no_drift(state, seen):
+def _sees_no_drift(*_):
     return ()
 
 
@@ -222,7 +222,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("signs as the daemon", (Law.NAMED, Law.HALT_HOLDS), ServiceEngine, "_record", _signs_as_the_daemon),
     Mutant("gives nobody any", (Law.NEVER_ZERO,), decide, "target_split", _gives_nobody),
     Mutant("deploys again", (Law.ONCE_ONLY,), the_engine, "next_step", _deploys_again),
-    Mutant("sees no drift", (Law.DRIFT_SAID,), the_engine, "judge", _sees_no_drift),
+    Mutant("sees no drift", (Law.DRIFT_SAID,), observe, "judge", _sees_no_drift),
     Mutant("acknowledges first", (Law.ACKNOWLEDGED,), ServiceEngine, "_record", _acknowledges_first),
     Mutant("waits for ever", (Law.ENDS,), the_engine, "next_step", _waits_for_ever),
     Mutant("halts without a word", (Law.REASONED,), looks, "halted", _halts_without_a_word),

@@ -16,7 +16,7 @@ from tests.invariants import Law, broken
 from tests.simulator.weather import Fault
 from tests.simulator.world import World
 
-SHORT = ("approve", "pause", "resume", "promote", "abort", "accept", "halt", "release", "adopt")
+SHORT = ("approve", "pause", "resume", "promote", "abort", "accept", "halt", "release", "adopt", "restore", "leave")
 
 
 class People:
@@ -81,7 +81,7 @@ class People:
         if switch.awaiting_approval:
             return "approve"
         if switch.condition is Condition.HALTED:
-            return self._dice.choice(["resume", "resume", "accept", "adopt", "failback", "abort", "deploy"])
+            return self._dice.choice(["resume", "resume", "accept", "adopt", "restore", "failback", "abort", "deploy"])
         return "resume" if switch.condition is Condition.PAUSED else "approve"
 
 

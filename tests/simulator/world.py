@@ -263,6 +263,8 @@ class Balancer:
     def _become(self, weights: Weights) -> None:
         self._before, self._changed_at, self.truth = self.truth, self._world.time(), weights
 
+    async def trace(self, since: datetime) -> None: ...
+
     async def examine(self) -> tuple[Finding, ...]:
         try:
             await self._reachable()

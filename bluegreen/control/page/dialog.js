@@ -1,7 +1,7 @@
 // One dialog for every act: what it does to the traffic, why, and for what cannot be undone the name typed out.
 
 import { Problem, get, post } from "./door.js";
-import { ACTS, command, element, percent, subjectOf } from "./view.js";
+import { ACTS, alarming, command, element, percent, subjectOf } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 let act = null; // { service, option, plan, key }: what is being asked about, as it was seen when the dialog opened
@@ -21,6 +21,7 @@ export async function ask(service, option, done) {
   find("confirm-label").textContent = `Type the service's name, ${service.service}`;
   find("dialog-go").className = quiet ? "" : "moving";
   find("dialog-go").textContent = label;
+  find("dialog-leave").textContent = option.verb === "leave" ? "Do nothing" : "Leave it as it is";
   find("dialog-facts").replaceChildren(...facts(act));
   find("dialog").showModal();
   (quiet && !reason ? find("dialog-go") : find("reason")).focus();
@@ -79,16 +80,21 @@ function body(service, option, plan) {
   if (option.verb === "failback") return { ...made, plan: plan.plan, confirm: find("confirm").value };
   if (service.switch?.halt && service.switch.condition === "halted") made.halt = service.switch.halt.id;
   if (option.verb === "accept") made.check = subject;
+  if (["restore", "leave"].includes(option.verb)) made.drift = meant(service).map((drift) => drift.id);
   if (option.verb === "release" && subject) made.environment = subject;
   return made;
 }
+
+/** The drifts that an answer is about: those that nobody has left as they are; else all. */
+const meant = (service) => (alarming(service).length ? alarming(service) : service.drift);
 
 // --- what is shown before it is asked for ---
 
 function facts({ service, option }) {
   const one = service.switch, failed = option.verb === "accept" && one?.halt?.findings.find((found) => found.check === subjectOf(service, option));
+  const back = new Map(option.verb === "restore" ? meant(service).map((drift) => [drift.switch_point, drift.expected]) : []);
   const after = option.verb === "promote" ? Object.fromEntries(Object.keys(service.environments).map((name) => [name, name === one.candidate ? 100 : 0])) : null;
-  const traffic = Object.entries(service.switch_points).map(([name, point]) => ({ switch_point: name, now: point.shown ?? point.asked ?? {}, after }));
+  const traffic = Object.entries(service.switch_points).map(([name, point]) => ({ switch_point: name, now: point.shown ?? point.asked ?? {}, after: after ?? back.get(name) ?? null }));
   return [
     option.verb === "promote" ? arrow(side(one.source, service), side(one.candidate, service)) : null,
     failed ? element("p", {}, element("strong", { class: "bad" }, "FAILED "), `${failed.check}: ${failed.summary}`) : null,

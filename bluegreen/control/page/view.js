@@ -14,7 +14,9 @@ export const ACTS = {
   accept: { label: "Accept", reason: true },
   promote: { label: "Promote", reason: true },
   abort: { label: "Abort", reason: true },
+  restore: { label: "Restore", reason: true },
   adopt: { label: "Adopt", reason: true },
+  leave: { label: "Leave drift", reason: true },
   release: { label: "Release", reason: true, typed: true },
   failback: { label: "Fail back", reason: true, typed: true },
 };
@@ -33,10 +35,13 @@ export const percent = (share) => (share === null || share === undefined ? "?" :
 export const plain = (word) => String(word).replaceAll("_", " ");
 export const isOpen = (service) => Boolean(service.switch && OPEN.includes(service.switch.condition));
 
+/** The drifts that nobody has left as they are. */
+export const alarming = (service) => service.drift.filter((drift) => !drift.left);
+
 /** halted | drift | unknown | paused | running | steady: the one word for a service. */
 export function stateOf(service) {
   if (isOpen(service) && service.switch.condition === "halted") return "halted";
-  if (service.drift.length) return "drift";
+  if (alarming(service).length) return "drift";
   if (!isOpen(service) && service.live_unknown) return "unknown";
   return isOpen(service) ? service.switch.condition : "steady";
 }
@@ -99,7 +104,7 @@ export function card(service, ask) {
   const names = Object.keys(service.environments);
   return element("article", { id: `service-${service.service}`, class: `service ${stateOf(service)}`, "aria-labelledby": `name-${service.service}` },
     element("header", {}, element("h2", { id: `name-${service.service}` }, service.service), badge(service), element("p", {}, sentence(service))),
-    haltPanel(service), service.drift.map((drift) => driftPanel(drift, names)), unsettled(service),
+    haltPanel(service), service.drift.map((drift) => driftPanel(drift, names)), restoring(service), unsettled(service),
     section("Traffic", Object.entries(service.switch_points).map(([name, point]) => switchPoint(name, point, names))),
     acts(service, ask), section("Environments", element("div", { class: "environments" }, names.map((name, side) => environment(name, side, service)))),
     progress(service), refused(service));
@@ -150,8 +155,18 @@ function finding(found, halt) {
 }
 
 function driftPanel(drift, names) {
-  return element("section", { class: "panel", "aria-label": "drift" }, element("h3", {}, `DRIFT at ${drift.switch_point} `, age(drift.since)),
-    element("p", {}, `The journal says ${split(drift.expected, names)}. The balancer shows ${split(drift.shown, names)}.`));
+  const shows = drift.what || `The balancer shows ${split(drift.shown, names)}`;
+  return element("section", { class: drift.left ? "panel left" : "panel", "aria-label": "drift" }, element("h3", {}, `${drift.left ? "Left as it is" : "DRIFT"} at ${drift.switch_point} `, age(drift.since)),
+    drift.left ? element("p", {}, `Left as it is by ${drift.left.by}: ${drift.left.reason} `, age(drift.left.at)) : null,
+    element("p", {}, `The journal says ${split(drift.expected, names)}. ${shows}.`, drift.last_good ? [" It was last as it should be ", age(drift.last_good), "."] : null),
+    drift.hands.map((hand) => element("p", {}, hand.who ? `Changed by ${hand.who}: ${hand.what} ` : `Who changed it is not known: ${hand.what}`, hand.at ? age(hand.at) : null)),
+    drift.refused ? element("p", { class: "bad" }, `It was not restored: ${drift.refused}`) : null);
+}
+
+function restoring(service) {
+  const order = service.restore;
+  if (!order?.pending.length) return null;
+  return element("p", { class: "panel" }, element("strong", {}, "Being restored: "), `${order.pending.join(", ")}, as ${order.by} ordered: ${order.reason}.`);
 }
 
 function unsettled(service) {
@@ -273,9 +288,9 @@ function refused(service) {
 
 export function entry(event, several) {
   const kind = event.kind.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
-  const data = event.data, told = data.summary ?? data.check ?? data.step ?? data.version ?? "";
+  const data = event.data, told = data.summary ?? data.check ?? data.step ?? data.version ?? (data.who ? `${data.who}: ${data.what}` : data.what) ?? data.reason ?? "";
   const shares = Object.entries(data.split ?? {}).map(([name, tenths]) => `${name} ${tenths / 10}%`).join(", ");
-  return element("li", { class: event.kind === "Halted" || event.kind === "DriftSeen" ? "bad" : "" },
+  return element("li", { class: ["Halted", "DriftSeen", "RestoreRefused"].includes(event.kind) ? "bad" : "" },
     element("time", { title: event.at }, local(event.at).slice(11)),
     element("span", {}, element("strong", {}, several ? `${event.service} ${kind}` : kind), told ? ` ${plain(told)}` : "", data.point ? ` ${data.point}` : "", shares ? `: ${shares}` : "",
       event.by === "daemon" && !event.reason ? "" : element("span", { class: "quiet" }, ` by ${event.by}${event.reason ? `: ${event.reason}` : ""}`)));
