@@ -41,6 +41,11 @@ class ElbV2Api:
             raise Rejected(f"{self.arn} is the default rule of its listener", "name the listener instead of this rule")
         return list(rule.get("Actions", []))
 
+    async def rules(self) -> list[dict[str, Any]]:
+        """Every rule of the listener that the switch point belongs to, its default one among them."""
+        answer = await self._call("DescribeRules", ListenerArn=self._listener_arn())
+        return list(answer["Rules"])
+
     async def modify(self, actions: Sequence[Action]) -> None:
         """Replace the whole action list. Sent once."""
         if self.is_rule:

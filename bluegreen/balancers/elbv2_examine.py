@@ -25,6 +25,7 @@ async def examine(api: ElbV2Api, point: str, groups: Groups) -> tuple[Finding, .
         ("actions", look.actions),
         ("load balancer", look.load_balancer),
         ("target groups", look.target_groups),
+        ("rules before it", look.rules_before),
         ("stickiness", look.stickiness),
         ("permission", look.permission),
     ):
@@ -79,6 +80,22 @@ class _Look:
         advice = f"{', '.join(elsewhere)} may belong to another load balancer; ELBv2 allows one" if elsewhere else ""
         return True, f"{len(groups)} target groups are there", advice
 
+    async def rules_before(self) -> Seen:
+        """Rules that are asked before this switch point: what they match is not divided here."""
+        if (await self._its_balancer()).type != "application":
+            return True, "a network load balancer has no rules", ""
+        ours = set((await self._groups()).values())
+        rules = await self._api.rules()
+        own = next((rule for rule in rules if rule["RuleArn"] == self._api.arn), None)
+        before = [rule for rule in rules if not rule.get("IsDefault") and _is_before(rule, own)]
+        taking = [rule for rule in before if ours & set(_forwards(rule))]
+        if taking:
+            names = ", ".join(f"priority {rule['Priority']}" for rule in taking)
+            what = f"rules before this switch point forward to its target groups: {names}"
+            return True, what, "they divide their traffic by themselves, unless they are switch points of their own"
+        told = f"{len(before)} rules are asked before it: what they match is not divided here" if before else ""
+        return True, told or "no rule is asked before it", ""
+
     async def stickiness(self) -> Seen:
         forward = forward_of(await self._all())
         if forward.sticky_seconds is not None:
@@ -122,6 +139,21 @@ class _Look:
         if self._balancer is None:
             self._balancer = await self._api.load_balancer()
         return self._balancer
+
+
+def _is_before(rule: Mapping[str, Any], own: Mapping[str, Any] | None) -> bool:
+    """Whether the rule is asked before our own; a listener's default action (`own` None) comes last."""
+    return own is None or (rule["RuleArn"] != own["RuleArn"] and int(rule["Priority"]) < int(own["Priority"]))
+
+
+def _forwards(rule: Mapping[str, Any]) -> list[str]:
+    """The target groups that a rule sends traffic to."""
+    found = []
+    for action in rule.get("Actions", []):
+        groups = action.get("ForwardConfig", {}).get("TargetGroups", [])
+        found += [str(group["TargetGroupArn"]) for group in groups]
+        found += [str(action["TargetGroupArn"])] if "TargetGroupArn" in action else []
+    return found
 
 
 def principal_of(identity: str) -> str:

@@ -616,3 +616,32 @@ async def test_a_point_with_a_role_is_read_and_written_as_that_role(sessions: Se
             with pytest.raises(Rejected):
                 await balancer_of(place, sessions).read()
         assert site.weights(own) == dict(ALL_BLUE)
+
+
+async def test_a_rule_that_is_asked_before_the_switch_point_is_told_of(site: Site, sessions: Sessions):
+    place = site.place("alb-listener")
+    balancer = balancer_of(place, sessions)
+    assert (await examined(balancer))["edge: rules before it"].summary == "no rule is asked before it"
+
+    def rule(priority: int, path: str, group: str) -> None:
+        site.elbv2.create_rule(
+            ListenerArn=place.arn,
+            Priority=priority,
+            Conditions=[{"Field": "path-pattern", "Values": [path]}],
+            Actions=[{"Type": "forward", "TargetGroupArn": group}],
+        )
+
+    rule(5, "/other/*", site.group("elsewhere"))
+    assert "1 rules are asked before it" in (await examined(balancer))["edge: rules before it"].summary
+    rule(7, "/pay/*", place.groups["blue"])
+    found = (await examined(balancer))["edge: rules before it"]
+    assert found.ok
+    assert "its target groups: priority 7" in found.summary
+    assert "switch points of their own" in found.advice
+
+
+async def test_only_rules_of_a_higher_priority_are_asked_before_a_rule(site: Site, sessions: Sessions):
+    place = site.place("alb-rule")
+    assert (await examined(balancer_of(place, sessions)))[
+        "edge: rules before it"
+    ].summary == "no rule is asked before it"
