@@ -33,6 +33,12 @@ def test_no_history_breaks_a_law(report_figures: Callable[[str], None]) -> None:
     assert tally.runs_with_needless / HISTORIES <= 0.01
 
 
+def test_no_history_of_a_few_breaks_a_law() -> None:
+    for seed in range(100):
+        simulate(seed)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_planted_bug_is_caught_by_its_law(mutant: Mutant) -> None:
     caught = []
@@ -52,6 +58,7 @@ def test_every_law_has_a_planted_bug() -> None:
     assert {law for mutant in MUTANTS for law in mutant.laws} | of_the_core == set(Law)
 
 
+@pytest.mark.slow
 def test_the_same_seed_is_the_same_history_in_this_process_and_in_another() -> None:
     seeds = range(100)
     first = [simulate(seed).digest for seed in seeds]
