@@ -3,19 +3,22 @@
 The journal is the state: `state` is its fold and nothing else is kept beside it (`seen` is what the balancers showed at
 the last look: a reading, not a state). Invariants:
 * nothing is done before its intent is durable, nothing is believed before its outcome is (law 3);
-* decisions and admissions are made under one lock, on the newest state (law 6);
+* decisions and admissions are made under one lock, on the newest state (law 6); what happened and found no room in the
+  journal is owed to it, and comes before anything else;
 * while weights are being written, nobody else reads them for drift.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from bluegreen import hands
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
@@ -24,14 +27,16 @@ from bluegreen.core.drift import judge
 from bluegreen.core.phases import apply
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
-from bluegreen.model import DAEMON, Cause, Condition, Weights
+from bluegreen.errors import AppendUnknown, BadRequest, NotWritten, Refused, Rejected, StoreError
+from bluegreen.model import DAEMON, Cause, Condition, Finding, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
-from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
+from bluegreen.steps import deploy, looks, shift
 
 STOP_SECONDS = 8.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
+ROOM_SECONDS = 2.0
+"""How often an append is tried again that found no room."""
 
 
 class ServiceEngine:
@@ -63,6 +68,7 @@ class ServiceEngine:
         self._effect: asyncio.Task[ev.Event] | None = None
         self._stopping = False
         self._fatal: StoreError | None = None
+        self._owed: list[ev.Event] = []
 
     # --- the way in ---
 
@@ -75,7 +81,8 @@ class ServiceEngine:
         """Go on where another process ended: what it had under way without an outcome is unknown from here on."""
         if self.state.open_switch is not None:
             async with self._lock:
-                await self._record([ev.Restarted(os.getpid())])
+                with contextlib.suppress(NotWritten):  # it stays owed, and nothing moves before it is there
+                    await self._owe(ev.Restarted(os.getpid()))
 
     async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
         """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
@@ -84,6 +91,7 @@ class ServiceEngine:
         if isinstance(request, ad.Failback) and self._writing():
             await self._halt_first(ask)
         async with self._lock:
+            await self._settle()
             if ask.key is not None and ask.key in self.state.keys:
                 return self._asked_before(ask)
             events = ad.admit(request, self.state, self._clock.now())
@@ -110,6 +118,7 @@ class ServiceEngine:
         async with self._balancers:
             seen = await self.look()
             async with self._lock:
+                await self._settle()
                 events = judge(self.state, {name: one.weights for name, one in seen.items()})
                 if events:
                     await self._record(events)
@@ -119,6 +128,11 @@ class ServiceEngine:
         """Wait until the state is newer than `version`."""
         async with self._changed:
             await self._changed.wait_for(lambda: self.state.version > version)
+
+    @property
+    def trouble(self) -> Finding | None:
+        """What ails the journal; None where all is well."""
+        return self._store.trouble
 
     def ports(self) -> Ports:
         """What the open switch works with: the configuration it started with, else the present one."""
@@ -173,23 +187,32 @@ class ServiceEngine:
 
     async def _drive(self) -> None:
         while not self._stopping:
-            async with self._lock:
-                self._wake.clear()
-                if self._fatal is not None:
-                    raise self._fatal
-                step = next_step(self.state, self._clock.now())
-                if isinstance(step, st.Conclude):
-                    await self._record([step.event])
-                    continue
-                step, target = await self._intend(step)
-            match step:
-                case None | st.AwaitOperator():
-                    await self._retire_pinned()
-                    await self._wake.wait()
-                case st.Deploy() | st.SetWeights():
-                    await self._act(step, target)
-                case _:
-                    await self._look_on(step)
+            try:
+                await self._go_on()
+            except NotWritten:  # the store's `trouble` says so to everybody; nothing moves until there is room
+                await self._clock.sleep(ROOM_SECONDS)
+
+    async def _go_on(self) -> None:
+        async with self._lock:
+            self._wake.clear()
+            if self._fatal is not None:
+                raise self._fatal
+            await self._settle()
+            if self.trouble is not None:
+                await self._store.writable()  # there may be room again
+            step = next_step(self.state, self._clock.now(), self.trouble)
+            if isinstance(step, st.Conclude):
+                await self._record([step.event])
+                return
+            step, target = await self._intend(step)
+        match step:
+            case None | st.AwaitOperator():
+                await self._retire_pinned()
+                await self._wake.wait()
+            case st.Deploy() | st.SetWeights():
+                await self._act(step, target)
+            case _:
+                await self._look_on(step)
 
     async def _intend(self, step: st.Step | None) -> tuple[st.Step | None, Weights | None]:
         """Write the intent down. A step that the balancer cannot express is a halt instead."""
@@ -213,13 +236,13 @@ class ServiceEngine:
             outcome = await self._effective(deploy.run(switch, ports))
             async with self._lock:
                 if self._open_step() is not None:  # else an abort has ended it and put that on record
-                    await self._record([outcome or self._deploy_ended()])
+                    await self._owe(outcome or deploy.ended(self._switch()))
             return
         async with self._balancers:  # until the outcome is on record: nobody may take it for drift
             outcome = await self._effective(shift.run(step, target or step.split, switch, state, ports, self._clock))
             if outcome is not None:  # None: the process is ending; the next start looks it up
                 async with self._lock:
-                    await self._record([outcome])
+                    await self._owe(outcome)
 
     async def _effective(self, hand: Coroutine[Any, Any, ev.Event]) -> ev.Event | None:
         """The hand's outcome; None where it was ended before it had one."""
@@ -231,12 +254,10 @@ class ServiceEngine:
 
     async def _look_on(self, step: st.Step) -> None:
         """A look: cut short when a person asks for something, and begun anew; only an undisturbed outcome counts."""
-        looking_up = isinstance(step, st.LookUp)
-        if looking_up:
-            await self._balancers.acquire()
-        try:
+        async with self._balancers if isinstance(step, st.LookUp) else contextlib.nullcontext():
             async with asyncio.TaskGroup() as group:
-                look = group.create_task(self._guarded(self._hand(step)))
+                hand = hands.look(step, self._switch(), self.state, self.ports(), self._store, self._clock)
+                look = group.create_task(self._guarded(hand))
                 wake = group.create_task(self._wake.wait())
                 await asyncio.wait({look, wake}, return_when=asyncio.FIRST_COMPLETED)
                 look.cancel()
@@ -244,26 +265,6 @@ class ServiceEngine:
             async with self._lock:
                 if not self._wake.is_set() and not look.cancelled():
                     await self._record([look.result()])
-        finally:
-            if looking_up:
-                self._balancers.release()
-
-    def _hand(self, step: st.Step) -> Coroutine[Any, Any, ev.Event]:
-        switch, ports = self._switch(), self.ports()
-        match step:
-            case st.Preflight():
-                return preflight.run(switch, self.state, ports, self._store)
-            case st.ProveWarm():
-                return smoke.prove_warm(switch, self.state, ports)
-            case st.WaitHealthy():
-                return wait_healthy.run(switch, ports, self._clock)
-            case st.Smoke():
-                return smoke.run(switch, ports)
-            case st.Watch():
-                return watch.run(step, switch, ports, self._clock)
-            case st.LookUp():
-                return shift.look_up(step, switch, ports, self._clock)
-        raise AssertionError(f"no hand for {step}")
 
     async def _guarded(self, hand: Awaitable[ev.Event]) -> ev.Event:
         """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
@@ -279,7 +280,8 @@ class ServiceEngine:
 
     async def _observe_forever(self) -> None:
         while True:
-            await self.observe()
+            with contextlib.suppress(NotWritten):  # said by the store's trouble; the next look sees the same
+                await self.observe()
             await self._clock.sleep(self._observe_every)
 
     async def _keep_forever(self) -> None:
@@ -329,6 +331,17 @@ class ServiceEngine:
         async with self._changed:
             self._changed.notify_all()
 
+    async def _owe(self, event: ev.Event) -> None:
+        """A fact goes on record, now or as soon as there is room (NotWritten). Called with the lock held."""
+        self._owed.append(event)
+        await self._settle()
+
+    async def _settle(self) -> None:
+        """What happened goes on record before anything is decided on it. Called with the lock held."""
+        if self._owed:
+            await self._record(self._owed)
+            self._owed = []
+
     def _note(self, event: ev.Event) -> None:
         """A balancer that was just read back has been seen."""
         if isinstance(event, ev.WeightsSet) and event.point in self.seen:
@@ -377,15 +390,7 @@ class ServiceEngine:
             raise Refused("weights are being written at this moment", "look again in a second")
         self._effect.cancel()
         await asyncio.wait({self._effect}, timeout=STOP_SECONDS)
-        return self._deploy_ended()
-
-    def _deploy_ended(self) -> ev.Halted:
-        return self._halted(
-            Cause.INTERRUPTED,
-            f"the deployment to {self._switch().candidate} was ended before it finished",
-            advice="its processes were ended; `resume` runs the deployment again",
-            closes_step=True,
-        )
+        return deploy.ended(self._switch())
 
     async def _retire_pinned(self) -> None:
         if self._pinned is not None and self.state.open_switch is None:

@@ -78,6 +78,7 @@ class Cause(StrEnum):
     INTERRUPTED = "interrupted"
     OPERATOR = "operator"
     BUG = "bug"
+    DISK_FULL = "disk_full"
 
 
 @dataclass(frozen=True, slots=True)

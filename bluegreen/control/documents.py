@@ -47,6 +47,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
             for drift in state.drift.values()
         ],
         "unknown": sorted(state.unsettled),
+        "journal": finding(engine.trouble) if engine.trouble else None,
         "switch": switch(state.switch, state, lawful, engine.alive_at) if state.switch else None,
         "options": lawful,
     }

@@ -168,6 +168,7 @@ def _schemas() -> Schema:
         "switch_points": {"type": "object"},
         "warm": {"type": ["object", "null"]},
         "drift": {"type": "array"},
+        "journal": {"type": ["object", "null"]},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
         "options": {"type": "array", "items": _ref("Option")},
     }

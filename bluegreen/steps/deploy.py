@@ -21,3 +21,13 @@ async def run(switch: Switch, ports: Ports) -> ev.Event:
         advice=f"{switch.candidate} has no traffic and is left as it is; mend the cause, then `resume` to deploy again",
         output=outcome.output,
     )
+
+
+def ended(switch: Switch) -> ev.Halted:
+    """What goes on record for a deployment that was ended before it had an outcome."""
+    return looks.halted(
+        switch,
+        Cause.INTERRUPTED,
+        summary=f"the deployment to {switch.candidate} was ended before it finished",
+        advice="its processes were ended; `resume` runs the deployment again",
+    )

@@ -1,0 +1,32 @@
+"""Which hand carries out which look. The two steps that change something are the engine's own: see `engine._act`."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine
+from typing import Any
+
+from bluegreen.core import events as ev
+from bluegreen.core import steps as st
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.ports import Clock, Ports, Store
+from bluegreen.steps import preflight, shift, smoke, wait_healthy, watch
+
+
+def look(
+    step: st.Step, switch: Switch, state: ServiceState, ports: Ports, store: Store, clock: Clock
+) -> Coroutine[Any, Any, ev.Event]:
+    """What looks for this step, not begun yet."""
+    match step:
+        case st.Preflight():
+            return preflight.run(switch, state, ports, store)
+        case st.ProveWarm():
+            return smoke.prove_warm(switch, state, ports)
+        case st.WaitHealthy():
+            return wait_healthy.run(switch, ports, clock)
+        case st.Smoke():
+            return smoke.run(switch, ports)
+        case st.Watch():
+            return watch.run(step, switch, ports, clock)
+        case st.LookUp():
+            return shift.look_up(step, switch, ports, clock)
+    raise AssertionError(f"no hand for {step}")
