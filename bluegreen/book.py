@@ -22,6 +22,10 @@ Keep = Callable[[ServiceState, ev.Entry], Awaitable[None]]
 """Told of each append, before anything is done on it: keeps the service's card current."""
 
 
+Note = Callable[[ev.Entry | None], None]
+"""Told of each entry once it is believed; of None where it is not known what the journal holds."""
+
+
 async def keep_nothing(state: ServiceState, head: ev.Entry) -> None:
     """Where no card is kept."""
 
@@ -30,14 +34,17 @@ class Book:
     """`record` is for one writer at a time: the engine's lock sees to that."""
 
     def __init__(
-        self, service: str, store: Store, clock: Clock, publish: Publish, new_id: Callable[[], str], keep: Keep
-    ) -> None:
+        self, service: str, store: Store, clock: Clock, publish: Publish, new_id: Callable[[], str], keep: Keep,
+        note: Note,
+    ) -> None:  # fmt: skip
         self.state = ServiceState(service)
         self.head: ev.Entry | None = None
         """The last entry."""
         self.fatal: StoreError | None = None
         """Why the process has to end: what is in the journal is not known."""
-        self._store, self._clock, self._publish, self._keep = store, clock, publish, keep
+        self.owed: list[ev.Event] = []
+        """What happened and found no room in the journal: it comes before anything else."""
+        self._store, self._clock, self._publish, self._keep, self._note = store, clock, publish, keep, note
         self._new_id = new_id
         self._changed = asyncio.Condition()
 
@@ -63,6 +70,17 @@ class Book:
             records.append(record)
         return await self.take_in(records)
 
+    async def owe(self, event: ev.Event) -> None:
+        """A fact goes on record, now or as soon as there is room. Raises NotWritten; it stays owed then."""
+        self.owed.append(event)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """What happened goes on record before anything is decided on it. Raises NotWritten."""
+        if self.owed:
+            await self.record(self.owed)
+            self.owed = []
+
     async def take_in(self, records: Sequence[ev.Record]) -> tuple[ev.Entry, ...]:
         """Apply (which raises before anything is written), append, keep the card, publish."""
         state = self.state
@@ -72,10 +90,12 @@ class Book:
             entries = await self._store.append(self.state.service, self.state.version, records)
         except AppendUnknown as unknown:
             self.fatal = unknown
+            self._note(None)
             raise
         self.state, self.head = state, entries[-1]
         await self._keep(state, entries[-1])
         for entry in entries:
+            self._note(entry)
             self._publish(entry)
         async with self._changed:
             self._changed.notify_all()

@@ -32,9 +32,10 @@ from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BlueGreenError, ConfigError, ExitCode, JournalBroken
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry, set_up
-from bluegreen.model import Condition
+from bluegreen.model import Condition, Finding
 from bluegreen.ports import Store, Workshop
 from bluegreen.processes import become_subreaper
+from bluegreen.room import keep_room
 from bluegreen.store import receipt
 from bluegreen.store.sqlite import SqliteStore
 from bluegreen.wiring import Bench, setup_of
@@ -121,7 +122,16 @@ class Parts:
         conditions = [e.state.open_switch.condition for e in self.fleet.engines.values() if e.state.open_switch]
         halted = conditions.count(Condition.HALTED)
         told = f"{len(self.fleet.engines)} services, {len(conditions)} switches open"
-        return f"{halted} HALTED: a person is awaited; {told}" if halted else told
+        told = f"{halted} HALTED: a person is awaited; {told}" if halted else told
+        return f"{self.store.trouble.summary}; {told}" if self.store.trouble else told
+
+    def journal_ails(self, trouble: Finding | None) -> None:
+        """Say that something ails the journal, or that nothing does any more."""
+        if trouble is not None:
+            log.error("the journal: nothing but a failback goes on", error=trouble.summary, advice=trouble.advice)
+        else:
+            log.info("the journal: all is well again")
+        sd.notify(f"STATUS={self.status()}")
 
     async def open(self, role: str) -> None:
         """Lock and verify the journal, restore every service. Raises StoreError."""
@@ -178,6 +188,7 @@ class Daemon:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(engine.run()) for engine in parts.fleet.engines.values()]
                 helpers = [group.create_task(self._ping()), group.create_task(self._reload_forever(group, tasks))]
+                helpers.append(group.create_task(keep_room(parts.store, parts.clock, parts.journal_ails)))
                 sd.notify("READY=1", f"STATUS={parts.status()}", f"MAINPID={os.getpid()}")
                 log.info("ready", version=__version__, pid=os.getpid(), services=sorted(parts.fleet.engines))
                 await self._stop.wait()

@@ -3,7 +3,8 @@
 The journal is the state: `state` is its fold and nothing else is kept beside it (`seen` is what the balancers showed at
 the last look: a reading, not a state). Invariants:
 * nothing is done before its intent is durable, nothing is believed before its outcome is (law 3);
-* decisions and admissions are made under one lock, on the newest state (law 6);
+* decisions and admissions are made under one lock, on the newest state (law 6); what happened and found no room in the
+  journal is owed to it, and comes before anything else;
 * while weights are being written, nobody else reads them for drift.
 """
 
@@ -25,9 +26,9 @@ from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import Drift, ServiceState, Switch
-from bluegreen.errors import AppendUnknown, Refused, Rejected
+from bluegreen.errors import NotWritten, Refused, Rejected
 from bluegreen.life import Sign, beating
-from bluegreen.model import Cause, Condition, Phase
+from bluegreen.model import Cause, Condition, Finding, Phase
 from bluegreen.observe import Past, Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, restore, shift, trace
@@ -36,6 +37,8 @@ T = TypeVar("T")
 
 STOP_SECONDS = 8.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
+ROOM_SECONDS = 2.0
+"""How often an append is tried again that found no room."""
 
 
 class ServiceEngine:
@@ -57,7 +60,8 @@ class ServiceEngine:
         self.sign: Sign | None = None
         self.card = card
         self._past = Past()
-        self.book = Book(setup.service, store, clock, publish, new_id, card.keep if card else keep_nothing)
+        keep = card.keep if card else keep_nothing
+        self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)
         self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
         self._ports = workshop.open(setup)
@@ -80,7 +84,8 @@ class ServiceEngine:
         """Go on where another process ended: what it had under way without an outcome is unknown from here on."""
         if self.state.open_switch is not None:
             async with self._lock:
-                await self._record([ev.Restarted(os.getpid())])
+                with contextlib.suppress(NotWritten):  # it stays owed, and nothing moves before it is there
+                    await self.book.owe(ev.Restarted(os.getpid()))
 
     async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
         """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
@@ -89,6 +94,7 @@ class ServiceEngine:
         if isinstance(request, ad.Failback) and self._writing():
             await self._halt_first(ask)
         async with self._lock:
+            await self.book.settle()
             if ask.key is not None and ask.key in self.state.keys:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
@@ -108,6 +114,7 @@ class ServiceEngine:
         async with self._balancers:
             seen = await self.look()
             async with self._lock:
+                await self.book.settle()
                 events = self._past.judge(self.state, seen, self.ports().balancers, asyncio.get_running_loop().time())
                 if events:
                     await self._record(events)
@@ -121,6 +128,11 @@ class ServiceEngine:
     async def changed(self, version: int) -> None:
         """Wait until the state is newer than `version`."""
         await self.book.changed(version)
+
+    @property
+    def trouble(self) -> Finding | None:
+        """What ails the journal; None where all is well."""
+        return self._store.trouble
 
     def ports(self) -> Ports:
         """What the open switch works with: the configuration it started with, else the present one."""
@@ -184,29 +196,38 @@ class ServiceEngine:
 
     async def _drive(self) -> None:
         while not self._stopping:
-            async with self._lock:
-                self._wake.clear()
-                if self.book.fatal is not None:
-                    raise self.book.fatal
-                step = next_step(self.state, self._clock.now())
-                if isinstance(step, st.Conclude):
-                    await self._record([step.event])
-                    continue
-                await self._begin_look(step)
-            match step:
-                case None | st.AwaitOperator():
-                    await self._retire_pinned()
-                    await self._wake.wait()
-                case st.Deploy():
-                    if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
-                        await self._deploy()
-                case st.SetWeights():
-                    if await self._ready(shift.ready(self._switch(), self.state, self._told())):
-                        await self._set_weights(step)
-                case st.Restore() | st.LookUpRestore():
-                    await self._restore(step)
-                case _:
-                    await self._look_on(step)
+            try:
+                await self._go_on()
+            except NotWritten:  # the store's `trouble` says so to everybody; nothing moves until there is room
+                await self._clock.sleep(ROOM_SECONDS)
+
+    async def _go_on(self) -> None:
+        async with self._lock:
+            self._wake.clear()
+            if self.book.fatal is not None:
+                raise self.book.fatal
+            await self.book.settle()
+            if self.trouble is not None:
+                await self._store.writable()  # there may be room again
+            step = next_step(self.state, self._clock.now(), self.trouble)
+            if isinstance(step, st.Conclude):
+                await self._record([step.event])
+                return
+            await self._begin_look(step)
+        match step:
+            case None | st.AwaitOperator():
+                await self._retire_pinned()
+                await self._wake.wait()
+            case st.Deploy():
+                if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
+                    await self._deploy()
+            case st.SetWeights():
+                if await self._ready(shift.ready(self._switch(), self.state, self._told())):
+                    await self._set_weights(step)
+            case st.Restore() | st.LookUpRestore():
+                await self._restore(step)
+            case _:
+                await self._look_on(step)
 
     async def _begin_look(self, step: st.Step | None) -> None:
         """Looks have an intent, too: where one never ends, the journal says what it was."""
@@ -234,7 +255,7 @@ class ServiceEngine:
         outcome = await self._effective(deploy.run(self._switch(), self._told()))
         async with self._lock:
             if self._open_step() is not None:  # else an abort has ended it and put that on record
-                await self._record([outcome or deploy.ended(self._switch())])
+                await self.book.owe(outcome or deploy.ended(self._switch()))
 
     async def _set_weights(self, step: st.SetWeights) -> None:
         """Intent, effect, outcome, and nobody else reads meanwhile: nobody may take our own write for drift."""
@@ -251,7 +272,7 @@ class ServiceEngine:
             hand = shift.run(step, target, self._switch(), self._told(), self._clock, self._wanted)
             if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
                 async with self._lock:
-                    await self._record([outcome])
+                    await self.book.owe(outcome)
         if isinstance(outcome, ev.Halted) and outcome.cause is Cause.DRIFT:
             await self.observe()  # the drift itself goes on record at once, for whoever answers the halt
 
@@ -269,7 +290,7 @@ class ServiceEngine:
             outcome = await self._effective(restore.hand(step, target, self._told(), self._clock))
             async with self._lock:
                 if outcome is not None and step.point in self.state.in_doubt:  # else it left the configuration
-                    await self._record([outcome])
+                    await self.book.owe(outcome)
 
     async def _effective(self, hand: Coroutine[Any, Any, ev.Event]) -> ev.Event | None:
         """The hand's outcome; None where it was ended before it had one."""
@@ -315,7 +336,8 @@ class ServiceEngine:
 
     async def _observe_forever(self) -> None:
         while True:
-            await self.observe()
+            with contextlib.suppress(NotWritten):  # said by the store's trouble; the next look sees the same
+                await self.observe()
             await self._clock.sleep(self._observe_every)
 
     async def _keep_forever(self) -> None:
@@ -346,12 +368,13 @@ class ServiceEngine:
 
     async def _record(self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None) -> None:
         """Apply, append, keep the card, publish. Called with the lock held."""
-        try:
-            entries = await self.book.record(events, ask, switch)
-        except AppendUnknown:
-            self._wake.set()  # the loop ends the process: only a new start can tell what is in the journal
-            raise
-        for entry in entries:
+        await self.book.record(events, ask, switch)
+
+    def _note(self, entry: ev.Entry | None) -> None:
+        """What is on record is known; None: what is, is not known any more, and the loop has to end."""
+        if entry is None:
+            self._wake.set()
+        else:
             self.seen = self._past.read_back(self.seen, entry, asyncio.get_running_loop().time())
 
     def _beat(self, what: str) -> None:

@@ -14,8 +14,9 @@
     │   ├── Rejected           the balancer refused the content: a person must look
     │   ├── Drifted            somebody else changed the balancer: a person must decide
     │   └── OutcomeUnknown     the write may or may not have been made: look, never guess
-    └── StoreError             stop the daemon: nothing may move unrecorded
+    └── StoreError             stop the daemon (but for NotWritten): nothing may move unrecorded
         ├── Locked             another process holds the journal
+        ├── NotWritten         surely nothing was written (the disk is full): wait for room, then try again
         ├── VersionConflict    somebody else appended: read again
         ├── JournalBroken      the hash chain or the schema does not hold: a person must look
         └── AppendUnknown      the entry may or may not be there: end, open again, read
@@ -193,6 +194,12 @@ class Locked(StoreError):
     def __init__(self, what: str, advice: str, holder: int | None) -> None:
         super().__init__(what, advice)
         self.holder = holder
+
+
+class NotWritten(StoreError):
+    """The disk is full or read-only: surely nothing was written, and the same may be tried again."""
+
+    slug = "not-written"
 
 
 class VersionConflict(StoreError):

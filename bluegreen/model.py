@@ -79,6 +79,7 @@ class Cause(StrEnum):
     OPERATOR = "operator"
     BUG = "bug"
     CARD = "card"
+    DISK_FULL = "disk_full"
 
 
 @dataclass(frozen=True, slots=True)

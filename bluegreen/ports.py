@@ -171,8 +171,8 @@ class Store(Protocol):
     async def append(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
         """Append all of `records` or none, durably, on top of version `expected` of the service's stream.
 
-        Raises VersionConflict (nothing written), AppendUnknown (end the process, open again, read), StoreError
-        (surely not written).
+        Raises VersionConflict (nothing written), NotWritten (surely not written; it may be tried again),
+        AppendUnknown (end the process, open again, read).
         """
         ...
 
@@ -180,8 +180,14 @@ class Store(Protocol):
         """Entries with a sequence number above `after`, oldest first, of one service or of all."""
         ...
 
+    @property
+    def trouble(self) -> Finding | None:
+        """What ails the journal, as of the last append or look: while it is there, nothing but a failback goes on.
+        None where all is well."""
+        ...
+
     async def writable(self) -> Finding:
-        """Whether an append would be taken now: disk space, lock, last error. Writes no entry."""
+        """Look whether an append would be taken now, and a deployment may start. Writes no entry."""
         ...
 
     async def close(self) -> None:

@@ -51,6 +51,7 @@ def script_line(service: Document) -> str:
         left=",".join(one["switch_point"] for one in service.get("drift") or [] if one.get("left")) or None,
         restoring=",".join((service.get("restore") or {}).get("pending") or []) or None,
         unknown=",".join(service.get("unknown") or []) or None,
+        journal="ailing" if service.get("journal") else None,
         switch=switch.get("id"),
         kind=switch.get("kind"),
         condition=switch.get("condition"),
@@ -77,7 +78,8 @@ def table(services: Sequence[Document], now: datetime | None, ink: Ink) -> list[
                 span((now - since).total_seconds()) if now and (since := _since(one)) else "-",
             ]
         )
-    told = [line for one in services for line in awaited(one, ink)]
+    told = [line for one in services[:1] for line in journal_lines(one, ink)]  # all services have one journal
+    told += [line for one in services for line in awaited(one, ink)]
     return [*columns(rows), *([""] if told else []), *told]
 
 
@@ -92,8 +94,14 @@ def screen(service: Document, now: datetime | None, ink: Ink) -> list[str]:
         lines += ["", *warm_lines(warm, now, ink)]
     if service.get("switch"):
         lines += ["", *switch_lines(service["switch"], now, ink)]
-    told = awaited(service, ink)
+    told = [*journal_lines(service, ink), *awaited(service, ink)]
     return [*lines, *([""] if told else []), *told]
+
+
+def journal_lines(service: Document, ink: Ink) -> list[str]:
+    """What ails the journal, and what to do; nothing where all is well."""
+    ails = service.get("journal")
+    return hanging(f"{ink('JOURNAL', 'bad')}  ", f"{ails['summary']}: {ails['advice']}") if ails else []
 
 
 def live_line(service: Document) -> str:

@@ -145,7 +145,8 @@ async def readyz(request: web.Request) -> web.Response:
         faults += [f"{name}: {point}: {seen.error}" for point, seen in engine.seen.items() if seen.weights is None]
         if engine.state.live is None:
             faults.append(f"{name}: it is not known which environment is live")
-    return _json({"ready": not faults, "faults": faults}, status=503 if faults else 200)
+    document = {"ready": not faults, "faults": faults, "journal": documents.finding(journal)}
+    return _json(document, status=503 if faults else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:

@@ -45,6 +45,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "drift": drift_documents.drifts(state),
         "restore": drift_documents.restore(state),
         "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
+        "journal": finding(engine.trouble) if engine.trouble else None,
         "card": _card(engine.card) if engine.card else None,
         "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
         "options": lawful,

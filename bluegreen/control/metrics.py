@@ -127,6 +127,8 @@ class _State(Collector):
         awaiting = _gauge("awaiting_operator_seconds", "How long a person has been awaited", "service")
         ready = _gauge("failback_ready", "1 while a failback is possible by the last proof", "service")
         age = _gauge("failback_proof_age_seconds", "Age of the last proof of the warm environment", "service")
+        ails = _gauge("journal_ails", "1 while something ails the journal: nothing but a failback goes on")
+        ails.add_metric([], int(self._fleet.store.trouble is not None))
         now = self._fleet.clock.now()
         for name, engine in self._fleet.engines.items():
             for point, one in engine.seen.items():
@@ -147,7 +149,7 @@ class _State(Collector):
             ready.add_metric([name], int(bool(warm and warm["ready"])))
             seen = min((one.at for one in engine.seen.values()), default=None)
             age.add_metric([name], (now - seen).total_seconds() if seen else PROOF_SECONDS_MAX)
-        return (weight, readable, drifted, state, halted, awaiting, ready, age)
+        return (weight, readable, drifted, state, halted, awaiting, ready, age, ails)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

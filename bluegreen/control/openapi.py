@@ -176,6 +176,7 @@ def _schemas() -> Schema:
         "warm": {"type": ["object", "null"]},
         "drift": {"type": "array", "items": _ref("Drift")},
         "restore": {"type": ["object", "null"]},
+        "journal": {"type": ["object", "null"]},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
         "options": {"type": "array", "items": _ref("Option")},
     }

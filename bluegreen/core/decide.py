@@ -16,7 +16,7 @@ from bluegreen.core import events as ev
 from bluegreen.core import restoring
 from bluegreen.core import steps as st
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Weights, percent
+from bluegreen.model import WHOLE, Cause, Condition, Finding, Kind, Phase, Weights, percent
 
 WATCH_SECONDS_MAX = 15.0
 """The longest watch that is recorded in one piece: what a crash can cost of a wait that was already observed."""
@@ -24,8 +24,16 @@ LOST_MAX = 3
 """Answers to writes that may be lost within one shift step before that is a halt."""
 
 
-def next_step(state: ServiceState, now: datetime) -> st.Step | None:
-    """The one next thing to do for a service; None: nothing is under way."""
+def next_step(state: ServiceState, now: datetime, trouble: Finding | None = None) -> st.Step | None:
+    """The one next thing to do for a service; None: nothing is under way. `trouble`: what ails the journal; what room
+    is left is a failback's, so that a deployment takes no further step."""
+    step, switch = _next_step(state, now), state.open_switch
+    if trouble is None or switch is None or switch.kind is Kind.FAILBACK or not isinstance(step, st.ONWARD):
+        return step
+    return st.Conclude(_disk_full(switch, trouble))
+
+
+def _next_step(state: ServiceState, now: datetime) -> st.Step | None:
     switch = state.open_switch
     if switch is None:
         return restoring.next_step(state, now)
@@ -158,4 +166,15 @@ def _answers_lost(switch: Switch) -> ev.Halted:
         cause=Cause.OUTCOME_UNKNOWN,
         summary=f"{switch.lost} writes to the balancer were lost in one shift step; none of them was made",
         advice="look at the way to the balancer, then `resume`",
+    )
+
+
+def _disk_full(switch: Switch, trouble: Finding) -> ev.Halted:
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.DISK_FULL,
+        summary=trouble.summary,
+        advice=f"{trouble.advice}. Then `resume`",
+        findings=(trouble,),
     )

@@ -96,3 +96,5 @@ class AwaitOperator(Step):
 
 INTERRUPTIBLE = (Preflight, ProveWarm, WaitHealthy, Smoke, Watch, LookUp)
 """Steps that only look: they may be cut short when a person asks for something, and begin anew."""
+ONWARD = (Preflight, Deploy, WaitHealthy, Smoke, SetWeights, Watch)
+"""Steps of a deployment that lead it on: what is left for its bookkeeping and for finding out what is unknown."""

@@ -53,9 +53,11 @@ class Lock:
             os.close(fd)
             holder = read_holder(self._path)
             raise Locked(*_who(self._path, holder), holder=holder.pid if holder else None)
-        me = Holder(os.getpid(), start_time(os.getpid()) or 0, role)
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, json.dumps({"pid": me.pid, "started": me.started, "role": role}).encode(), 0)
+        try:
+            _sign(fd, role)
+        except OSError as error:
+            os.close(fd)
+            raise StoreError(f"the lock {self._path} cannot be written: {error.strerror}", "make room") from error
         self._fd = fd
 
     def release(self) -> None:
@@ -63,6 +65,13 @@ class Lock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _sign(fd: int, role: str) -> None:
+    """Say who holds it: over what stood there, not after cutting it off, for on a full disk there is no new room."""
+    name = json.dumps({"pid": os.getpid(), "started": start_time(os.getpid()) or 0, "role": role}).encode()
+    os.pwrite(fd, name, 0)
+    os.ftruncate(fd, len(name))
 
 
 def _locked(fd: int, path: Path) -> bool:
@@ -96,11 +105,11 @@ def end_holder(path: Path, seconds: float = 5.0) -> Holder | None:
     ended, or does not end within `seconds`.
     """
     holder = read_holder(path)
-    if holder is None or not holder.is_alive():
+    if holder is None:
         return None
     try:
         pidfd = os.pidfd_open(holder.pid)
-    except OSError:
+    except ProcessLookupError:
         return None
     try:
         if not holder.is_alive():
@@ -116,12 +125,14 @@ def end_holder(path: Path, seconds: float = 5.0) -> Holder | None:
 
 
 def start_time(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat: the process's start in clock ticks since boot; None where it does not run."""
+    """Field 22 of /proc/PID/stat: the process's start in clock ticks since boot; None where it does not run (what ended
+    and is not yet waited for holds nothing)."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    return int(stat.rpartition(")")[2].split()[19])
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
 
 
 def _who(path: Path, holder: Holder | None) -> tuple[str, str]:

@@ -19,6 +19,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.faults: deque[tuple[BaseException, bool]] = deque()
+        self.trouble: Finding | None = None
         self._rows: list[tuple[str, str]] = []
         self._versions: dict[str, int] = {}
 
@@ -54,7 +55,7 @@ class MemoryStore:
     async def writable(self) -> Finding:
         """See ports.Store."""
         failing = bool(self.faults) and isinstance(self.faults[0][0], StoreError)
-        return Finding("journal", ok=not failing, summary="in memory")
+        return self.trouble or Finding("journal", ok=not failing, summary="in memory")
 
     async def close(self) -> None:
         """See ports.Store."""

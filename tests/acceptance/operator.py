@@ -74,10 +74,12 @@ def split(document: Document) -> dict[str, float]:
 
 
 class Daemon:
-    """`bluegreen serve` as a process of its own."""
+    """`bluegreen serve` as a process of its own; `program` names another module that does the same."""
 
-    def __init__(self, config: Path, socket: Path, variables: dict[str, str] | None = None) -> None:
-        self._config, self._socket = config, socket
+    def __init__(
+        self, config: Path, socket: Path, variables: dict[str, str] | None = None, program: str = "bluegreen"
+    ) -> None:
+        self._config, self._socket, self._program = config, socket, program
         self._variables = {**os.environ, **(variables or {})}
         self._process: asyncio.subprocess.Process | None = None
 
@@ -86,7 +88,7 @@ class Daemon:
         log = self._config.parent / "daemon.log"
         with log.open("ab") as stream:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bluegreen", "serve", "--config", str(self._config),
+                sys.executable, "-m", self._program, "serve", "--config", str(self._config),
                 env=self._variables, stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
             )  # fmt: skip
         client = Client(UnixDoor(str(self._socket)))
@@ -102,6 +104,12 @@ class Daemon:
         """Send it a signal, and do not wait."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    async def wait(self) -> int:
+        """Until it has ended by itself; gives its exit code."""
+        assert self._process is not None
+        async with asyncio.timeout(WAIT_SECONDS):
+            return await self._process.wait()
 
     async def end(self, number: int = signal.SIGTERM) -> int:
         """End it by a signal; gives its exit code."""

@@ -52,6 +52,14 @@ def test_drift_and_unknown_are_never_shown_as_steady():
     assert "live=?" in service_lines.script_line(lost)
 
 
+def test_what_ails_the_journal_is_said_on_every_screen():
+    full = canned.service(journal={"summary": "the disk of /var is full", "advice": "make room"})
+    told = "JOURNAL  the disk of /var is full: make room"
+    assert told in service_lines.screen(full, NOW, Ink())
+    assert service_lines.table([full, full], NOW, Ink()).count(told) == 1, "all services have one journal"
+    assert "journal=ailing" in service_lines.script_line(full)
+
+
 def test_status_at_a_terminal_says_who_is_awaited(daemon: FakeDaemon):
     daemon.say("GET", "/v1/services", canned.services(canned.service(canned.halted(), green=25.0)))
     with at_a_terminal("status", "--no-color", "--socket", str(daemon.path)) as terminal:

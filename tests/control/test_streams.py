@@ -174,7 +174,9 @@ async def test_a_halt_is_seen_in_the_metrics(endpoint: Endpoint) -> None:
 
 
 async def test_ready_says_what_is_not(endpoint: Endpoint) -> None:
-    assert await endpoint.get("/readyz") == (200, {"ready": True, "faults": []})
+    status, document = await endpoint.get("/readyz")
+    assert (status, document["ready"], document["faults"]) == (200, True, [])
+    assert document["journal"]["ok"]
     (endpoint.directory / "state" / "memory-web-memory.json").write_text("torn")
     await endpoint.parts.fleet.engine("web").observe()
     status, document = await endpoint.get("/readyz")

@@ -19,9 +19,9 @@ from bluegreen.errors import (
     AccessDenied,
     AppendUnknown,
     Drifted,
+    NotWritten,
     OutcomeUnknown,
     Rejected,
-    StoreError,
     Throttled,
     Unreachable,
 )
@@ -84,7 +84,7 @@ class Journal(MemoryStore):
     async def append(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
         await asyncio.sleep(0.001)
         if self._weather.strikes(Fault.DISK_FULL):
-            raise StoreError("the disk is full: nothing was written", "make room")
+            raise NotWritten("the disk is full: nothing was written", "make room")
         if self._weather.strikes(Fault.APPEND_UNKNOWN):
             kept = self._weather.struck[Fault.APPEND_UNKNOWN] % 2 == 0
             if kept:

@@ -1,0 +1,26 @@
+"""Looks after the journal's room: while something ails the journal it is looked at again and again; both ends are said.
+
+It moves nothing and writes nothing; engines ask the store themselves before each step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bluegreen.model import Finding
+from bluegreen.ports import Clock, Store
+
+LOOK_EVERY = 1.0
+"""Seconds until trouble is said, until a disk with room again is found, and until the ballast is made whole."""
+
+
+async def keep_room(store: Store, clock: Clock, say: Callable[[Finding | None], None]) -> None:
+    """Until cancelled. `say` gets what ails the journal when that begins, and None when it is over."""
+    ailing = False
+    while True:
+        if store.trouble is not None:
+            await store.writable()
+        if (store.trouble is not None) != ailing:
+            ailing = not ailing
+            say(store.trouble)
+        await clock.sleep(LOOK_EVERY)
