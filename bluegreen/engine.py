@@ -10,6 +10,7 @@ the last look: a reading, not a state). Invariants:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import replace
@@ -26,11 +27,11 @@ from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
 from bluegreen.model import DAEMON, Cause, Condition, Weights
-from bluegreen.observe import Seen, look
+from bluegreen.observe import ANSWER_SECONDS, Seen, in_turn, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, preflight, shift, smoke, wait_healthy, watch
 
-STOP_SECONDS = 8.0
+STOP_SECONDS = 7.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
 
 
@@ -57,11 +58,9 @@ class ServiceEngine:
         self._pinned: tuple[str, Ports] | None = None
         self._lock = asyncio.Lock()
         self._balancers = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._reopened = asyncio.Event()
+        self._wake, self._looked, self._reopened, self._stopping = (asyncio.Event() for _ in range(4))
         self._changed = asyncio.Condition()
         self._effect: asyncio.Task[ev.Event] | None = None
-        self._stopping = False
         self._fatal: StoreError | None = None
 
     # --- the way in ---
@@ -80,9 +79,9 @@ class ServiceEngine:
     async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
         """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
         if isinstance(request, ad.Deploy):
-            await self.observe()  # what the request is judged by is what the balancers show now
+            await self.observe(ANSWER_SECONDS)  # what the request is judged by is what the balancers show now
         if isinstance(request, ad.Failback) and self._writing():
-            await self._halt_first(ask)
+            await self._halt_first(request, ask)
         async with self._lock:
             if ask.key is not None and ask.key in self.state.keys:
                 return self._asked_before(ask)
@@ -105,15 +104,17 @@ class ServiceEngine:
             shown = {name: one.weights for name, one in seen.items() if one.weights is not None}
             return await self.submit(ad.Adopt(halt=halt, seen=shown), ask)
 
-    async def observe(self) -> None:
-        """One look at all switch points; what it means goes on record."""
-        async with self._balancers:
+    async def observe(self, patience: float | None = None) -> None:
+        """One look at all switch points; what it means goes on record. Only a look, where for longer than `patience`
+        weights are being written or looked up."""
+        async with in_turn(self._balancers, patience) as undisturbed:
             seen = await self.look()
             async with self._lock:
-                events = judge(self.state, {name: one.weights for name, one in seen.items()})
+                events = judge(self.state, {name: one.weights for name, one in seen.items()}) if undisturbed else ()
                 if events:
                     await self._record(events)
                     self._wake.set()
+        self._looked.set()
 
     async def changed(self, version: int) -> None:
         """Wait until the state is newer than `version`."""
@@ -147,14 +148,16 @@ class ServiceEngine:
         """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""
         async with asyncio.TaskGroup() as group:
             beside = [group.create_task(self._observe_forever()), group.create_task(self._keep_forever())]
+            await self._looked.wait()  # every balancer is read first, or found unreadable; only then is decided
             await self._drive()
             for task in beside:
                 task.cancel()
 
     async def stop(self) -> None:
         """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
+        self._looked.set()
         effect = self._effect
         if effect is None:
             return
@@ -172,7 +175,7 @@ class ServiceEngine:
     # --- the loop ---
 
     async def _drive(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             async with self._lock:
                 self._wake.clear()
                 if self._fatal is not None:
@@ -209,6 +212,8 @@ class ServiceEngine:
     async def _act(self, step: st.Deploy | st.SetWeights, target: Weights | None) -> None:
         """An effect: its outcome goes on record, whatever is asked for meanwhile."""
         switch, state, ports = self._switch(), self.state, self.ports()
+        if self._stopping.is_set():
+            return  # nothing was begun: the next start sees that
         if isinstance(step, st.Deploy):
             outcome = await self._effective(deploy.run(switch, ports))
             async with self._lock:
@@ -216,6 +221,8 @@ class ServiceEngine:
                     await self._record([outcome or self._deploy_ended()])
             return
         async with self._balancers:  # until the outcome is on record: nobody may take it for drift
+            if self._stopping.is_set():
+                return
             outcome = await self._effective(shift.run(step, target or step.split, switch, state, ports, self._clock))
             if outcome is not None:  # None: the process is ending; the next start looks it up
                 async with self._lock:
@@ -231,10 +238,7 @@ class ServiceEngine:
 
     async def _look_on(self, step: st.Step) -> None:
         """A look: cut short when a person asks for something, and begun anew; only an undisturbed outcome counts."""
-        looking_up = isinstance(step, st.LookUp)
-        if looking_up:
-            await self._balancers.acquire()
-        try:
+        async with self._balancers if isinstance(step, st.LookUp) else contextlib.nullcontext():
             async with asyncio.TaskGroup() as group:
                 look = group.create_task(self._guarded(self._hand(step)))
                 wake = group.create_task(self._wake.wait())
@@ -244,9 +248,6 @@ class ServiceEngine:
             async with self._lock:
                 if not self._wake.is_set() and not look.cancelled():
                     await self._record([look.result()])
-        finally:
-            if looking_up:
-                self._balancers.release()
 
     def _hand(self, step: st.Step) -> Coroutine[Any, Any, ev.Event]:
         switch, ports = self._switch(), self.ports()
@@ -358,18 +359,22 @@ class ServiceEngine:
         known = [one for one in (*self.state.past, self.state.switch) if one is not None and one.id == switch]
         return known[-1] if known else self.state.switch
 
-    async def _halt_first(self, ask: Ask) -> None:
+    async def _halt_first(self, request: ad.Failback, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""
         async with self._lock:
+            if ask.key in self.state.keys:
+                return  # asked before: it may be the very switch that writes
+            ad.admit(request, self.state, self._clock.now())  # what is refused anyway stops nothing
             switch = self.state.open_switch
             if switch is not None and switch.condition is not Condition.HALTED:
                 stopped = self._halted(Cause.OPERATOR, f"stopped for a failback: {ask.reason}")
                 await self._record([stopped], replace(ask, key=None, digest=None))
-        effect = self._effect
-        if effect is not None:
-            await asyncio.wait({effect}, timeout=STOP_SECONDS)
-        async with self._balancers:  # held until the outcome is on record
-            return
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._balancers:  # held until the outcome is on record
+                return
+        except TimeoutError:
+            what = f"{self.state.service} is halted, but a write that is under way has no answer yet"
+            raise Refused(what, "ask again in a few seconds: its outcome is awaited, then looked up") from None
 
     async def _end_deploy(self) -> ev.Event:
         """An abort ends a deploy command that runs. Called with the lock held; gives its outcome."""

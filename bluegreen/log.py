@@ -68,7 +68,7 @@ def log_entry(entry: Entry) -> None:
     kind, data = encode(entry.event)
     record = entry.record
     told = {key: value for key, value in data.items() if key not in ("config", "output", "findings", "plan", "base")}
+    own = {"seq": entry.seq, "service": record.service, "switch": record.switch, "by": record.by}
+    reason = record.reason or told.get("reason", "")  # why it was asked for; else why it happened
     severity = "warning" if kind in ("Halted", "DriftSeen", "OutcomeLost") else "info"
-    getattr(structlog.get_logger("bluegreen.journal"), severity)(
-        kind, seq=entry.seq, service=record.service, switch=record.switch, by=record.by, reason=record.reason, **told
-    )
+    getattr(structlog.get_logger("bluegreen.journal"), severity)(kind, **{**told, **own, "reason": reason})
