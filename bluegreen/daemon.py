@@ -44,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 SHUTDOWN_SECONDS = 2.0
 """How long the doors wait for requests that are being answered."""
+STOP_SECONDS_MAX = 9.3
+"""After so long a stop is an end like any other kill: the next start looks up what was under way."""
+LINE_SECONDS = 0.2
+"""For the last log line to be written."""
 
 Fit = Callable[[Store, Workshop], tuple[Store, Workshop]]
 """What may be put around the journal and the ports before the engines get them: the tests' failpoints."""
@@ -176,6 +180,7 @@ class Daemon:
     async def run(self) -> None:
         """Start, serve, and end in order. Raises what ends the daemon."""
         become_subreaper()
+        self._catch_signals()  # before anything is begun: a stop during the start ends in order, too
         parts = self._parts
         self._tokens = _tokens(self._config)
         async with contextlib.AsyncExitStack() as stack:
@@ -184,7 +189,6 @@ class Daemon:
             for engine in parts.fleet.engines.values():
                 await engine.take_over()
             runners = await self._open_doors(stack)
-            self._catch_signals()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(engine.run()) for engine in parts.fleet.engines.values()]
                 helpers = [group.create_task(self._ping()), group.create_task(self._reload_forever(group, tasks))]
@@ -194,6 +198,7 @@ class Daemon:
                 await self._stop.wait()
                 sd.notify("STOPPING=1", "STATUS=stopping: what is under way is written down")
                 log.info("stopping")
+                asyncio.get_running_loop().call_later(STOP_SECONDS_MAX, _end_hard)
                 await parts.fleet.stop()
                 parts.hub.close()
                 for task in helpers:
@@ -282,6 +287,12 @@ class Daemon:
                 fleet.engines[name] = engine
                 tasks.append(group.create_task(engine.run()))
         self._config = self._parts.config = config
+
+
+def _end_hard() -> None:
+    """What does not come back, a disk for example, keeps nobody from starting the next process."""
+    log.error("not stopped in time: ended; what was under way is looked up at the next start")
+    asyncio.get_running_loop().call_later(LINE_SECONDS, os._exit, ExitCode.UNKNOWN)
 
 
 def _tokens(config: schema.Config) -> Mapping[str, str]:

@@ -29,13 +29,13 @@ from bluegreen.core.state import Drift, ServiceState, Switch
 from bluegreen.errors import NotWritten, Refused, Rejected
 from bluegreen.life import Sign, beating
 from bluegreen.model import Cause, Condition, Finding, Phase
-from bluegreen.observe import Past, Seen, look
+from bluegreen.observe import ANSWER_SECONDS, Past, Seen, in_turn, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.steps import deploy, looks, restore, shift, trace
 
 T = TypeVar("T")
 
-STOP_SECONDS = 8.0
+STOP_SECONDS = 7.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
 ROOM_SECONDS = 2.0
 """How often an append is tried again that found no room."""
@@ -68,10 +68,8 @@ class ServiceEngine:
         self._pinned: tuple[str, Ports] | None = None
         self._lock = asyncio.Lock()
         self._balancers = asyncio.Lock()
-        self._wake = asyncio.Event()
-        self._reopened = asyncio.Event()
+        self._wake, self._looked, self._reopened, self._stopping = (asyncio.Event() for _ in range(4))
         self._effect: asyncio.Task[ev.Event] | None = None
-        self._stopping = False
 
     # --- the way in ---
 
@@ -90,9 +88,9 @@ class ServiceEngine:
     async def submit(self, request: ad.AnyRequest, ask: Ask) -> Switch | None:
         """Admit a request, or raise Refused; durable when this returns. Gives the switch it led to."""
         if isinstance(request, ad.Deploy):
-            await self.observe()  # what the request is judged by is what the balancers show now
+            await self.observe(ANSWER_SECONDS)  # what the request is judged by is what the balancers show now
         if isinstance(request, ad.Failback) and self._writing():
-            await self._halt_first(ask)
+            await self._halt_first(request, ask)
         async with self._lock:
             await self.book.settle()
             if ask.key is not None and ask.key in self.state.keys:
@@ -109,16 +107,19 @@ class ServiceEngine:
         async with self._balancers:
             return await self.submit(make(await self.look()), ask)
 
-    async def observe(self) -> None:
-        """One look at all switch points; what it means goes on record."""
-        async with self._balancers:
+    async def observe(self, patience: float | None = None) -> None:
+        """One look at all switch points; what it means goes on record. Only a look, where for longer than `patience`
+        weights are being written or looked up."""
+        async with in_turn(self._balancers, patience) as undisturbed:
             seen = await self.look()
             async with self._lock:
                 await self.book.settle()
-                events = self._past.judge(self.state, seen, self.ports().balancers, asyncio.get_running_loop().time())
+                past, now = self._past, asyncio.get_running_loop().time()
+                events = past.judge(self.state, seen, self.ports().balancers, now) if undisturbed else ()
                 if events:
                     await self._record(events)
                     self._wake.set()
+        self._looked.set()
 
     @property
     def state(self) -> ServiceState:
@@ -162,6 +163,7 @@ class ServiceEngine:
         async with asyncio.TaskGroup() as group:
             tracer = trace.Tracer(lambda: self.state, self.ports, self._clock, self._traced)
             beside = [group.create_task(each) for each in (self._observe_forever(), self._keep_forever(), tracer.run())]
+            await self._looked.wait()  # every balancer is read first, or found unreadable; only then is decided
             await self._drive()
             for task in beside:
                 task.cancel()
@@ -176,8 +178,9 @@ class ServiceEngine:
 
     async def stop(self) -> None:
         """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""
-        self._stopping = True
+        self._stopping.set()
         self._wake.set()
+        self._looked.set()
         effect = self._effect
         if effect is None:
             return
@@ -195,7 +198,7 @@ class ServiceEngine:
     # --- the loop ---
 
     async def _drive(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             try:
                 await self._go_on()
             except NotWritten:  # the store's `trouble` says so to everybody; nothing moves until there is room
@@ -310,7 +313,7 @@ class ServiceEngine:
                     await self._record([look.result()])
 
     def _wanted(self) -> bool:
-        return self._switch().condition is Condition.RUNNING and not self._stopping
+        return self._switch().condition is Condition.RUNNING and not self._stopping.is_set()
 
     async def _undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
         """The finished look; None where it was cut short."""
@@ -396,18 +399,22 @@ class ServiceEngine:
     def _writing(self) -> bool:
         return self._effect is not None and self._open_step() == "set_weights"
 
-    async def _halt_first(self, ask: Ask) -> None:
+    async def _halt_first(self, request: ad.Failback, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""
         async with self._lock:
+            if ask.key in self.state.keys:
+                return  # asked before: it may be the very switch that writes
+            ad.admit(request, self.state, self._clock.now())  # what is refused anyway stops nothing
             switch = self.state.open_switch
             if switch is not None and switch.condition is not Condition.HALTED:
                 stopped = self._halted(Cause.OPERATOR, f"stopped for a failback: {ask.reason}")
                 await self._record([stopped], replace(ask, key=None, digest=None))
-        effect = self._effect
-        if effect is not None:
-            await asyncio.wait({effect}, timeout=STOP_SECONDS)
-        async with self._balancers:  # held until the outcome is on record
-            return
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS), self._balancers:  # held until the outcome is on record
+                return
+        except TimeoutError:
+            what = f"{self.state.service} is halted, but a write that is under way has no answer yet"
+            raise Refused(what, "ask again in a few seconds: its outcome is awaited, then looked up") from None
 
     async def _end_deploy(self) -> ev.Event:
         """An abort ends a deploy command that runs. Called with the lock held; gives its outcome."""

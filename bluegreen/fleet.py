@@ -20,7 +20,7 @@ from bluegreen.core.state import ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BadRequest, NotFound, Refused, StateMoved
 from bluegreen.model import Finding, Weights, percent
-from bluegreen.observe import Seen
+from bluegreen.observe import ANSWER_SECONDS, Seen
 from bluegreen.ports import Clock, Store
 from bluegreen.steps import preflight
 
@@ -108,7 +108,7 @@ class Fleet:
     async def failback_plan(self, service: str) -> FailbackPlan:
         """What a failback would do, from a look at the balancers taken now."""
         engine = self.engine(service)
-        await engine.observe()
+        await engine.observe(ANSWER_SECONDS)
         state, steps = engine.state, engine.setup.failback.steps
         shown = {name: seen.weights for name, seen in engine.seen.items() if seen.weights is not None}
         try:
@@ -122,7 +122,7 @@ class Fleet:
         """What a deployment would do, and what its preflight finds now."""
         engine = self.engine(service)
         _check_version(version)
-        await engine.observe()
+        await engine.observe(ANSWER_SECONDS)
         pinned, state = _pinned(engine, failback=False), engine.state
         try:
             request = ad.Deploy(switch="plan", version=version, pinned=pinned, artifact=artifact)

@@ -68,11 +68,8 @@ def log_entry(entry: Entry) -> None:
     kind, data = encode(entry.event)
     record = entry.record
     told = {key: value for key, value in data.items() if key not in ("config", "output", "findings", "plan", "base")}
-    severity = (
-        "warning"
-        if kind in ("Halted", "DriftSeen", "OutcomeLost", "RestoreRefused", "RestoreLost", "RestoreUnread")
-        else "info"
-    )
-    getattr(structlog.get_logger("bluegreen.journal"), severity)(
-        kind, seq=entry.seq, service=record.service, switch=record.switch, by=record.by, reason=record.reason, **told
-    )
+    own = {"seq": entry.seq, "service": record.service, "switch": record.switch, "by": record.by}
+    reason = record.reason or told.get("reason", "")  # why it was asked for; else why it happened
+    alarming = ("Halted", "DriftSeen", "OutcomeLost", "RestoreRefused", "RestoreLost", "RestoreUnread", "Distrusted")
+    severity = "warning" if kind in alarming else "info"
+    getattr(structlog.get_logger("bluegreen.journal"), severity)(kind, **{**told, **own, "reason": reason})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -15,8 +16,10 @@ from bluegreen.model import Target, TargetState, Weights
 from bluegreen.ports import Balancer, Ports
 from bluegreen.steps import looks
 
-LOOK_SECONDS_MAX = 10.0
-"""The longest that a look at one switch point may take."""
+LOOK_SECONDS_MAX = 5.0
+"""The longest that a look at one switch point may take: a person's command line waits ten seconds for an answer."""
+ANSWER_SECONDS = 2.0
+"""How long a person who asks is kept waiting by what is under way at a balancer that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,21 @@ class Seen:
     def healthy(self, environment: str) -> int:
         """How many of the environment's targets are healthy."""
         return sum(target.state is TargetState.HEALTHY for target in self.targets.get(environment, ()))
+
+
+@contextlib.asynccontextmanager
+async def in_turn(lock: asyncio.Lock, patience: float | None) -> AsyncIterator[bool]:
+    """Wait for the lock, so many seconds at the most (None: as long as it takes). Gives whether it is held."""
+    try:
+        async with asyncio.timeout(patience):
+            await lock.acquire()
+    except TimeoutError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 async def look(ports: Ports, now: datetime) -> dict[str, Seen]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -22,6 +24,13 @@ def no_strangers() -> None:
     for pid in zombies():
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """A directory with a short name: HAProxy takes at most 97 bytes for a unix socket."""
+    with tempfile.TemporaryDirectory(prefix="bg-") as name:
+        yield Path(name)
 
 
 @pytest.fixture

@@ -125,25 +125,26 @@ class World:
             failback_health=Enough(share=500),
         )
 
+    def new_engine(self, card: CardKeeper | None = None) -> ServiceEngine:
+        """Not started."""
+        return ServiceEngine(
+            self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0,
+            card,
+        )  # fmt: skip
+
+    def driver(self, engine: ServiceEngine) -> Driver:
+        return Driver(self, engine, Fleet([engine], self.store, self.clock))
+
     @contextlib.asynccontextmanager
     async def engine(self, card: CardKeeper | None = None) -> AsyncIterator[Driver]:
         """A process: starts on the journal as it is, runs, and is stopped in order at the end."""
-        engine = ServiceEngine(
-            self.setup(),
-            self.store,
-            self.clock,
-            self,
-            self.published.append,
-            lambda: f"{next(self.ids):06}",
-            15.0,
-            card,
-        )
+        engine = self.new_engine(card)
         await engine.start()
         await engine.take_over()
         async with asyncio.TaskGroup() as group:
             running = group.create_task(engine.run())
             try:
-                driver = Driver(self, engine, Fleet([engine], self.store, self.clock))
+                driver = self.driver(engine)
                 await driver.until(lambda: engine.state.live is not None)
                 yield driver
                 await engine.stop()

@@ -20,7 +20,7 @@ import pytest
 
 from tests.acceptance.operator import Daemon, Operator, split
 from tests.cli.terminal import at_a_terminal
-from tests.kills.harness import balanced
+from tests.kills.stage import stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("load")]
 REASON = "5xx on pay"
@@ -31,12 +31,9 @@ class Site:
     """A service whose deployment waits at 40 %, with its daemon and its operator."""
 
     config: Path
+    state: Path
     daemon: Daemon
     operator: Operator
-
-    @property
-    def state(self) -> Path:
-        return self.config.parent / "state"
 
     async def failback(self, *more: str) -> tuple[int, str]:
         """The operator's command, without a terminal."""
@@ -56,8 +53,10 @@ class Site:
 @contextlib.asynccontextmanager
 async def mid_shift(directory: Path) -> AsyncIterator[Site]:
     """In the middle of a deployment that waits for an approval at 40 %."""
-    async with balanced(directory, wait="approve") as (config, _):
-        site = Site(config, Daemon(config, directory / "c.sock"), Operator(directory / "c.sock", "web"))
+    async with stage(directory) as there:
+        there.write_service("[5%, 20%, 40%, 60%, 80%, 100%]", "approve")
+        config, socket_ = there.config, there.socket
+        site = Site(config, there.state, Daemon(config, socket_), Operator(socket_, "web"))
         await site.daemon.start()
         try:
             await site.operator.deploy("v2")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -104,13 +103,6 @@ RIGS: dict[str, Opened] = {
     "debian": haproxy_rig("debian"),
     "elbv2": elbv2_rig,
 }
-
-
-@pytest.fixture
-def short() -> Iterator[Path]:
-    """A directory with a short name: HAProxy takes at most 97 bytes for a unix socket."""
-    with tempfile.TemporaryDirectory(prefix="bg-") as name:
-        yield Path(name)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ BLUEGREEN_FAILPOINT is `NAME=ACTION` or `NAME=ACTION@N`: at the N-th time (from 
     stop    SIGSTOP                          hang    this call never comes back
     block   the event loop is blocked        pass    nothing; the name is only written to the log of names
 
-BLUEGREEN_FAILPOINT_LOG names a file to which every name that is passed is appended.
+BLUEGREEN_FAILPOINT_LOG names a file to which every name that is passed is appended, each in one write.
 """
 
 from __future__ import annotations
@@ -56,14 +56,16 @@ class Armed:
             time.sleep(3600)
 
 
-def main() -> int:
-    armed = Armed(os.environ.get("BLUEGREEN_FAILPOINT", ""), os.environ.get("BLUEGREEN_FAILPOINT_LOG", ""))
+def armed_serve(config: Path, spoken: str, log: str) -> int:
+    """The product's own `serve`, with failpoints around its ports. Gives the exit code."""
+    armed = Armed(spoken, log)
 
     def fit(store: Store, workshop: Workshop) -> tuple[Store, Workshop]:
         return PointedStore(store, armed.reached), PointedWorkshop(workshop, armed.reached)
 
-    return serve(Path(sys.argv[1]), fit)
+    return serve(config, fit)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    spoken, log = (os.environ.get(name, "") for name in ("BLUEGREEN_FAILPOINT", "BLUEGREEN_FAILPOINT_LOG"))
+    sys.exit(armed_serve(Path(sys.argv[1]), spoken, log))

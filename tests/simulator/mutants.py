@@ -189,7 +189,7 @@ def _halts_without_a_word(*args, **named):
 
 
 async def _stops_late(self):
-    self._stopping = True
+    self._stopping.set()
     await asyncio.sleep(12.0)
     self._wake.set()
 

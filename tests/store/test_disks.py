@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from bluegreen.errors import BlueGreenError, NotWritten
+from bluegreen.model import Finding
 from bluegreen.store.ballast import BALLAST_BYTES
+from bluegreen.store.sqlite import SqliteStore
 from tests.acceptance.operator import split
 from tests.programs import until
 from tests.store.disks import Disk, Host, host, mounted
