@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import faulthandler
 import os
 import secrets
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import structlog
-from aiohttp import web
 
 from bluegreen import __version__, sd
 from bluegreen.aws import Sessions
@@ -26,27 +25,34 @@ from bluegreen.config import schema
 from bluegreen.config.load import load
 from bluegreen.config.secrets import resolve
 from bluegreen.control import documents
-from bluegreen.control.app import Door, build_app
+from bluegreen.control.app import Door
+from bluegreen.control.doors import doors
 from bluegreen.control.identity import user_of
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.stream import Hub
 from bluegreen.core.events import Entry
+from bluegreen.core.phases import fold
 from bluegreen.core.requests import Ask
-from bluegreen.engine import ServiceEngine
+from bluegreen.engine import STOP_SECONDS, ServiceEngine
 from bluegreen.errors import BlueGreenError, ConfigError, ExitCode
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry, set_up
 from bluegreen.model import Condition
-from bluegreen.ports import Store, Workshop
+from bluegreen.ports import Setup, Store, Workshop
 from bluegreen.processes import become_subreaper
 from bluegreen.store.lock import end_holder
 from bluegreen.store.sqlite import SqliteStore
+from bluegreen.watchdog import watched
 from bluegreen.wiring import Bench, setup_of
 
 log = structlog.get_logger(__name__)
 
-SHUTDOWN_SECONDS = 2.0
-"""How long the doors wait for requests that are being answered."""
+NOT_STARTED = (
+    "The daemon did not start. Traffic stays as it is, and a switch that was under way stays where it is.\n"
+    "Mend the faults above and start it again: it looks at the balancers first, and goes on from the journal."
+)
+
+STAYS = "a service that is no longer configured stays until its open switch has ended"
 
 Fit = Callable[[Store, Workshop], tuple[Store, Workshop]]
 """What may be put around the journal and the ports before the engines get them: the tests' failpoints."""
@@ -62,9 +68,20 @@ def serve(config_path: Path, fit: Fit = as_built) -> int:
     try:
         config = load(config_path)
     except ConfigError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - there is no log before there is a configuration
+        print(f"{error}\n{NOT_STARTED}", file=sys.stderr)  # noqa: T201 - no log before there is a configuration
         return error.exit_code
-    listener = set_up(config.daemon.log.format, config.daemon.log.level)
+    faulthandler.enable()  # what systemd's watchdog ends, by SIGABRT, says where it was
+    lines = set_up(config.daemon.log.format, config.daemon.log.level)
+    code = ExitCode.FAILED
+    try:
+        code = _serve(config, fit)
+    finally:
+        if not lines.stop():  # its thread holds locks that the interpreter would wait for at its end
+            os._exit(code)
+    return code
+
+
+def _serve(config: schema.Config, fit: Fit) -> int:
     try:
         asyncio.run(Daemon(config, fit).run())
     except BaseExceptionGroup as group:
@@ -74,8 +91,6 @@ def serve(config_path: Path, fit: Fit = as_built) -> int:
     except BlueGreenError as error:
         log.error("cannot start", error=error.what, advice=error.advice)
         return error.exit_code
-    finally:
-        listener.stop()
     return ExitCode.DONE
 
 
@@ -94,13 +109,14 @@ class Parts:
         self.store = SqliteStore(directory, self.metrics.append_seconds.observe)
         self.aws = Sessions()
         self._fitted = fit(self.store, Bench(directory, self.aws, self.metrics.called))
-        self.fleet = Fleet([self.engine(service) for service in config.services.values()], self.store, self.clock)
+        engines = [self.engine(setup_of(service)) for service in config.services.values()]
+        self.fleet = Fleet(engines, self.store, self.clock)
 
-    def engine(self, service: schema.Service) -> ServiceEngine:
+    def engine(self, setup: Setup) -> ServiceEngine:
         """An engine for a service; not started."""
         store, bench = self._fitted
         return ServiceEngine(
-            setup_of(service),
+            setup,
             store,
             self.clock,
             bench,
@@ -128,7 +144,20 @@ class Parts:
         await self.store.open(role)
         for engine in self.fleet.engines.values():
             await engine.start()
+        for name in set(self.store.services()) - self.fleet.engines.keys():
+            await self._left_open(name)
         self.metrics.watch(self.fleet)
+
+    async def _left_open(self, service: str) -> None:
+        """A service whose file is gone stays while a switch of its is open, with the configuration of that switch."""
+        store, bench = self._fitted
+        switch = fold(service, tuple(entry.record for entry in await store.read(service))).open_switch
+        if switch is None:
+            return
+        log.error(STAYS, service=service, switch=switch.id)
+        engine = self.engine(bench.restore(switch.config))
+        await engine.start()
+        self.fleet.engines[service] = engine
 
     async def close(self) -> None:
         """Let go of everything, the lock last."""
@@ -157,10 +186,11 @@ class Daemon:
             await parts.open("daemon")
             for engine in parts.fleet.engines.values():
                 await engine.take_over()
-            runners = await self._open_doors(stack)
+            await stack.enter_async_context(self._doors())
+            stack.enter_context(watched(self._config.daemon.watchdog, "systemd starts it anew; it looks first."))
             self._catch_signals()
             async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(engine.run()) for engine in parts.fleet.engines.values()]
+                tasks = {name: group.create_task(engine.run()) for name, engine in parts.fleet.engines.items()}
                 helpers = [group.create_task(self._ping()), group.create_task(self._reload_forever(group, tasks))]
                 sd.notify("READY=1", f"STATUS={parts.status()}", f"MAINPID={os.getpid()}")
                 log.info("ready", version=__version__, pid=os.getpid(), services=sorted(parts.fleet.engines))
@@ -171,14 +201,9 @@ class Daemon:
                 parts.hub.close()
                 for task in helpers:
                     task.cancel()
-            for runner in runners:
-                await runner.cleanup()
         log.info("stopped")
 
-    # --- doors ---
-
-    async def _open_doors(self, stack: contextlib.AsyncExitStack) -> list[web.AppRunner]:
-        control = self._config.daemon.control
+    def _doors(self) -> contextlib.AbstractAsyncContextManager[None]:
         about = {
             "version": __version__,
             "pid": os.getpid(),
@@ -187,24 +212,7 @@ class Daemon:
             "config": self._config.file,
         }
         door = Door(self._parts.fleet, self._parts.hub, self._parts.metrics, about, lambda: self._tokens)
-        runner = web.AppRunner(build_app(door), access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        path = _free_socket(Path(control.socket))
-        try:
-            await web.UnixSite(runner, str(path)).start()
-            path.chmod(int(control.mode, 8))
-            if control.http is not None:
-                host, _, port = control.http.rpartition(":")
-                await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-        except OSError as error:
-            where = control.http if "address" in str(error) and control.http else control.socket
-            raise BlueGreenError(
-                f"the control endpoint cannot be opened at {where}: {error.strerror or error}",
-                "another process may hold it: `ss -lptn`; or name another address under `control`",
-            ) from error
-        stack.callback(path.unlink, missing_ok=True)
-        return [runner]
+        return doors(door, self._config.daemon.control)
 
     # --- signals and systemd ---
 
@@ -221,37 +229,41 @@ class Daemon:
             sd.notify("WATCHDOG=1")
             await self._parts.clock.sleep(every)
 
-    async def _reload_forever(self, group: asyncio.TaskGroup, tasks: list[asyncio.Task[None]]) -> None:
+    async def _reload_forever(self, group: asyncio.TaskGroup, tasks: dict[str, asyncio.Task[None]]) -> None:
         while True:
             await self._reload.wait()
             self._reload.clear()
             sd.notify("RELOADING=1")
             try:
-                await self._take(load(Path(self._config.file)), group, tasks)
+                await self._take(await asyncio.to_thread(load, Path(self._config.file)), group, tasks)
                 log.info("configuration reloaded", services=sorted(self._parts.fleet.engines))
-            except BlueGreenError as error:
+            except (BlueGreenError, OSError, RuntimeError) as error:  # or there is no thread to read it in
                 log.error("configuration not reloaded: the old one stays in force", error=str(error))
             sd.notify("READY=1", f"STATUS={self._parts.status()}")
 
-    async def _take(self, config: schema.Config, group: asyncio.TaskGroup, tasks: list[asyncio.Task[None]]) -> None:
+    async def _take(
+        self, config: schema.Config, group: asyncio.TaskGroup, tasks: dict[str, asyncio.Task[None]]
+    ) -> None:
         """Another configuration: a running switch keeps the one it started with; doors and state stay as they are."""
         fleet = self._parts.fleet
         self._tokens = _tokens(config)
         for name, engine in list(fleet.engines.items()):
             if name not in config.services and engine.state.open_switch is not None:
-                log.error("a service with an open switch stays until the switch has ended", service=name)
+                log.error(STAYS, service=name, switch=engine.state.open_switch.id)
             elif name not in config.services:
+                del fleet.engines[name]  # first: nobody asks it for anything any more
                 await engine.stop()
-                del fleet.engines[name]
+                await asyncio.wait({tasks.pop(name)}, timeout=STOP_SECONDS)
+                await engine.close()
         for name, service in config.services.items():
             if name in fleet.engines:
                 await fleet.engines[name].reconfigure(setup_of(service))
             else:
-                engine = self._parts.engine(service)
+                engine = self._parts.engine(setup_of(service))
                 await engine.start()
                 await engine.take_over()
                 fleet.engines[name] = engine
-                tasks.append(group.create_task(engine.run()))
+                tasks[name] = group.create_task(engine.run())
         self._config = self._parts.config = config
 
 
@@ -263,24 +275,6 @@ def _tokens(config: schema.Config) -> Mapping[str, str]:
             f"control.http is {config.daemon.control.http} and there is no token", "add one under `control.tokens`"
         )
     return {name: secret for name, secret in tokens.items() if secret}
-
-
-def _free_socket(path: Path) -> Path:
-    """The path, with what a dead process left there removed. Raises where somebody answers."""
-    if path.exists():
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.settimeout(1.0)
-            try:
-                probe.connect(str(path))
-            except OSError:
-                path.unlink(missing_ok=True)
-            else:
-                raise BlueGreenError(f"another process answers at {path}", "end it, or name another `control.socket`")
-    try:
-        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    except OSError as error:
-        raise BlueGreenError(f"{path.parent} cannot be made: {error.strerror}", "mend `control.socket`") from error
-    return path
 
 
 # --- without a daemon ---
@@ -332,12 +326,14 @@ def end_hung_daemon(config_path: Path) -> int | None:
 @contextlib.asynccontextmanager
 async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
     """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError."""
-    parts = Parts(load(config_path))
-    listener = set_up("text", "error")
+    config = load(config_path)
+    parts = Parts(config)
+    lines = set_up("text", "error")
     become_subreaper()
     try:
         await parts.open("failback")
-        yield Standalone(parts)
+        with watched(config.daemon.watchdog, "What it had under way is looked up by the next failback, or the daemon."):
+            yield Standalone(parts)
     finally:
         await parts.close()
-        listener.stop()
+        lines.stop()

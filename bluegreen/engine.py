@@ -25,6 +25,7 @@ from bluegreen.core.phases import apply
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import AppendUnknown, BadRequest, Refused, Rejected, StoreError
+from bluegreen.jumps import Jumps
 from bluegreen.model import DAEMON, Cause, Condition, Weights
 from bluegreen.observe import Seen, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
@@ -55,6 +56,7 @@ class ServiceEngine:
         self.new_id, self._observe_every = new_id, observe_every
         self._ports = workshop.open(setup)
         self._pinned: tuple[str, Ports] | None = None
+        self._jumps = Jumps(clock)
         self._lock = asyncio.Lock()
         self._balancers = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -111,8 +113,9 @@ class ServiceEngine:
             seen = await self.look()
             async with self._lock:
                 events = judge(self.state, {name: one.weights for name, one in seen.items()})
-                if events:
+                if events or self._jumps.seen():
                     await self._record(events)
+                if events:
                     self._wake.set()
 
     async def changed(self, version: int) -> None:
@@ -307,7 +310,7 @@ class ServiceEngine:
         """Apply (which raises before anything is written), append, publish. Called with the lock held."""
         ask = ask or Ask(DAEMON)
         state, records = self.state, []
-        for event in events:
+        for event in (*self._jumps.seen(), *events):
             id_ = switch if isinstance(event, ev.Requested) else (state.open_switch.id if state.open_switch else None)
             record = ev.Record(
                 id=self.new_id(), at=self._clock.now(), service=state.service, switch=id_, by=str(ask.actor),
@@ -331,6 +334,8 @@ class ServiceEngine:
 
     def _note(self, event: ev.Event) -> None:
         """A balancer that was just read back has been seen."""
+        if isinstance(event, ev.ClockMoved):
+            self._jumps.recorded(event)
         if isinstance(event, ev.WeightsSet) and event.point in self.seen:
             seen = self.seen[event.point]
             self.seen = {**self.seen, event.point: replace(seen, at=self._clock.now(), weights=event.weights, error="")}

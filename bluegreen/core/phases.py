@@ -153,6 +153,8 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
             changed = _begin(state, record, record.event)
         case ev.Baseline() | ev.Adopted() | ev.DriftSeen() | ev.DriftGone() | ev.PointForgotten() | ev.WarmReleased():
             changed = _of_service(state, record, record.event)
+        case ev.ClockMoved():
+            changed = _of_service(state, record, record.event)
         case _:
             changed = _of_switch(state, record)
     return replace(changed, version=state.version + 1, keys=_remember_key(changed, record))
@@ -164,7 +166,7 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
 def _of_service(
     state: ServiceState,
     record: ev.Record,
-    event: ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.PointForgotten | ev.WarmReleased,
+    event: ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.PointForgotten | ev.WarmReleased | ev.ClockMoved,
 ) -> ServiceState:
     match event:
         case ev.Baseline(live=live, weights=weights):
@@ -190,6 +192,10 @@ def _of_service(
             )
         case ev.WarmReleased(environment=environment):
             return replace(state, warm={name: w for name, w in state.warm.items() if name != environment})
+        case ev.ClockMoved(seconds=seconds):
+            moved = timedelta(seconds=seconds)
+            warm = {name: replace(w, protected_until=w.protected_until + moved) for name, w in state.warm.items()}
+            return replace(state, warm=warm)
     assert_never(event)
 
 

@@ -18,7 +18,9 @@ from bluegreen.core.phases import CONDITIONS, TRANSITIONS, IllegalTransition, ap
 from bluegreen.model import Condition, Phase
 from tests.builders import OPERATOR, SHIFTING, at, halted, record, state_after, the_switch
 
-OF_THE_SERVICE = {ev.Baseline, ev.Adopted, ev.DriftSeen, ev.DriftGone, ev.PointForgotten, ev.WarmReleased}
+OF_THE_SERVICE = {
+    ev.Baseline, ev.Adopted, ev.DriftSeen, ev.DriftGone, ev.PointForgotten, ev.WarmReleased, ev.ClockMoved,
+}  # fmt: skip
 BEGINS = {ev.Requested}
 OPERATORS = {
     ev.Requested, ev.Adopted, ev.WarmReleased, ev.Paused, ev.Approved, ev.Resumed, ev.Promoted, ev.CheckAccepted,
