@@ -15,6 +15,7 @@ from bluegreen.core.phases import apply
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState
 from bluegreen.errors import AppendUnknown, StoreError
+from bluegreen.jumps import Jumps
 from bluegreen.model import DAEMON
 from bluegreen.ports import Clock, Publish, Store
 
@@ -40,6 +41,7 @@ class Book:
         self.state = ServiceState(service)
         self.head: ev.Entry | None = None
         """The last entry."""
+        self.jumps = Jumps(clock)
         self.fatal: StoreError | None = None
         """Why the process has to end: what is in the journal is not known."""
         self.owed: list[ev.Event] = []
@@ -60,7 +62,7 @@ class Book:
         daemon's own events. Raises IllegalTransition before anything is written, and what the store raises."""
         ask = ask or Ask(DAEMON)
         state, records = self.state, []
-        for event in events:
+        for event in (*self.jumps.seen(), *events):
             id_ = switch if isinstance(event, ev.Requested) else (state.open_switch.id if state.open_switch else None)
             record = ev.Record(
                 id=self._new_id(), at=self._clock.now(), service=state.service, switch=id_, by=str(ask.actor),
@@ -95,6 +97,8 @@ class Book:
         self.state, self.head = state, entries[-1]
         await self._keep(state, entries[-1])
         for entry in entries:
+            if isinstance(entry.event, ev.ClockMoved):
+                self.jumps.recorded(entry.event)
             self._note(entry)
             self._publish(entry)
         async with self._changed:

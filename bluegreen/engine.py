@@ -116,8 +116,9 @@ class ServiceEngine:
                 await self.book.settle()
                 past, now = self._past, asyncio.get_running_loop().time()
                 events = past.judge(self.state, seen, self.ports().balancers, now) if undisturbed else ()
-                if events:
+                if events or self.book.jumps.seen():
                     await self._record(events)
+                if events:
                     self._wake.set()
         self._looked.set()
 

@@ -43,6 +43,7 @@ class ExitCode:
     NOT_PERMITTED = 6
     UNREACHABLE = 7
     UNKNOWN = 8
+    BLOCKED = 75
     TIMEOUT = 124
     DETACHED = 130
 

@@ -22,19 +22,22 @@ from bluegreen.control import documents
 from bluegreen.control.identity import user_of
 from bluegreen.core import events as ev
 from bluegreen.core.requests import Ask
-from bluegreen.daemon import Parts
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import Refused
 from bluegreen.fleet import Fleet
 from bluegreen.log import set_up
 from bluegreen.model import WHOLE, Condition, Weights
 from bluegreen.observe import Seen
+from bluegreen.parts import Parts
 from bluegreen.processes import become_subreaper
 from bluegreen.store import receipt
 from bluegreen.store.lock import Lock, end_holder
+from bluegreen.watchdog import watched
 from bluegreen.wiring import Bench
 
 OBSERVE_EVERY = 15.0
+BLOCKED_SECONDS = 20.0
+LOOKED_UP = "What it had under way is looked up by the next failback, or the daemon."
 
 
 class Standalone:
@@ -82,15 +85,17 @@ def end_hung_daemon(config_path: Path) -> int | None:
 @contextlib.asynccontextmanager
 async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
     """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError."""
-    parts = Parts(load(config_path))
-    listener = set_up("text", "error")
+    config = load(config_path)
+    parts = Parts(config)
+    lines = set_up("text", "error")
     become_subreaper()
     try:
         await parts.open("failback")
-        yield Standalone(parts.fleet, _nothing)
+        with watched(config.daemon.watchdog, LOOKED_UP):
+            yield Standalone(parts.fleet, _nothing)
     finally:
         await parts.close()
-        listener.stop()
+        lines.stop()
 
 
 async def _nothing() -> None: ...
@@ -124,7 +129,7 @@ async def from_card(card: cards.Card, path: Path, why: str) -> AsyncIterator[tup
     lock = Lock(directory / "lock")
     if directory.is_dir() and os.access(directory, os.W_OK):
         lock.acquire("failback from the card")
-    listener = set_up("text", "error")
+    lines = set_up("text", "error")
     become_subreaper()
     try:
         bench = Bench(directory, sessions, lambda *_: None)
@@ -139,13 +144,14 @@ async def from_card(card: cards.Card, path: Path, why: str) -> AsyncIterator[tup
         try:
             taken = _taken(card, await engine.look(), store.path.name)
             await engine.book.record([taken], Ask(user_of(os.getuid()), why))
-            yield Standalone(Fleet([engine], store, clock), store.begin), Receipt(store)
+            with watched(BLOCKED_SECONDS, LOOKED_UP):
+                yield Standalone(Fleet([engine], store, clock), store.begin), Receipt(store)
         finally:
             await engine.close()
     finally:
         await sessions.close()
         lock.release()
-        listener.stop()
+        lines.stop()
 
 
 def _taken(card: cards.Card, seen: dict[str, Seen], name: str) -> ev.CardTaken:

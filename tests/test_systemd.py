@@ -7,6 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bluegreen.config.schema import BLOCKED_SECONDS
+from bluegreen.config.units import seconds
+from bluegreen.control.doors import CLOSE_SECONDS
+from bluegreen.engine import STOP_SECONDS
+from bluegreen.errors import ExitCode
+
 SYSTEMD = Path(__file__).parent.parent / "systemd"
 UNIT = SYSTEMD / "bluegreen.service"
 ANALYZE = shutil.which("systemd-analyze")
@@ -41,7 +47,7 @@ def test_systemd_accepts_the_unit_without_a_word(tmp_path):
 
 @needs_systemd
 @pytest.mark.parametrize(
-    ("right", "wrong"), [("WatchdogSec=30s", "WatchdogSec=soon"), ("RestartSec=", "RestartSeconds=")]
+    ("right", "wrong"), [("WatchdogSec=60s", "WatchdogSec=soon"), ("RestartSec=", "RestartSeconds=")]
 )
 def test_the_check_sees_a_wrong_unit(tmp_path, right, wrong):
     unit = UNIT.read_text()
@@ -62,7 +68,26 @@ def test_systemd_accepts_the_user(tmp_path):
 
 
 def test_the_unit_names_the_daemons_own_verbs_and_exit_code():
-    assert setting("ExecStartPre") == [f"{PROGRAM} check-config"]
+    assert setting("ExecStartPre") == [], "its exit code would be no reason not to start again, and again"
     assert setting("ExecStart") == [f"{PROGRAM} serve"]
     assert setting("RestartPreventExitStatus") == ["2"]
     assert setting("Type") == ["notify"]
+
+
+def seconds_of(name: str) -> float:
+    (value,) = setting(name)
+    return seconds(value)
+
+
+def test_a_daemon_that_ends_by_itself_always_comes_back_but_for_a_wrong_configuration():
+    assert setting("Restart") == ["always"]
+    assert setting("StartLimitIntervalSec") == ["0"], "a crash loop must not silence it for ever"
+    assert seconds_of("RestartSec") >= 1
+    assert setting("RestartPreventExitStatus") == [str(ExitCode.USAGE)]
+
+
+def test_systemd_is_more_patient_than_the_daemon_itself():
+    # a ping comes every third of WatchdogSec: the last one before a block may be that old
+    assert seconds_of("WatchdogSec") * 2 / 3 >= BLOCKED_SECONDS + 10
+    assert seconds_of("TimeoutStopSec") >= STOP_SECONDS + CLOSE_SECONDS + 10
+    assert setting("KillMode") == ["process"], "what it leaves running carries traffic"

@@ -8,7 +8,20 @@ from datetime import datetime
 from bluegreen.cli.drift_lines import alarming, drift_lines
 from bluegreen.cli.findings import hanging
 from bluegreen.cli.screen import Ink
-from bluegreen.cli.words import Document, ago, clean, columns, moment, pairs, share, short_split, span, split, when
+from bluegreen.cli.words import (
+    Document,
+    ago,
+    clean,
+    columns,
+    moment,
+    pairs,
+    share,
+    short_split,
+    span,
+    split,
+    until,
+    when,
+)  # fmt: skip
 
 _INKS = {"HALTED": "bad", "UNKNOWN": "bad", "DRIFT": "bad", "APPROVAL": "wait", "PAUSED": "wait", "steady": "good"}
 
@@ -143,7 +156,7 @@ def warm_lines(warm: Document, now: datetime | None, ink: Ink) -> list[str]:
     proven = f", proven {when(warm['proven_at'], now)}" if warm.get("proven_at") else ", never proven"
     lines = [f"{ink('warm', 'head')}  {warm['environment']}: {ready} for a failback{proven}"]
     lines += [f"      {ink('!!', 'bad')} {clean(reason)}" for reason in warm.get("reasons") or []]
-    return [*lines, f"      since {when(warm['since'], now)}, protected until {when(warm['protected_until'], now)}"]
+    return [*lines, f"      since {when(warm['since'], now)}, protected until {until(warm['protected_until'], now)}"]
 
 
 def switch_lines(switch: Document, now: datetime | None, ink: Ink) -> list[str]:

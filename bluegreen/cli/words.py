@@ -29,12 +29,19 @@ def span(seconds: float) -> str:
 
 
 def ago(text: str | None, now: datetime | None) -> str:
-    """`4 min ago`; `in 3 h` for what is to come; empty where either time is not known."""
+    """`4 min ago`; empty where either time is not known, or where the clock was set back since: nobody knows then."""
     at = moment(text)
-    if at is None or now is None:
+    if at is None or now is None or (seconds := (now - at).total_seconds()) <= -2:
         return ""
-    seconds = (now - at).total_seconds()
-    return f"in {span(-seconds)}" if seconds <= -1 else f"{span(seconds)} ago"
+    return f"{span(seconds)} ago"
+
+
+def until(text: str | None, now: datetime | None) -> str:
+    """`12:00:02 UTC (in 3 h)`, and once it is over as `when`."""
+    at = moment(text)
+    if at is None or now is None or at <= now:
+        return when(text, now)
+    return f"{clock(text, now)} (in {span((at - now).total_seconds())})"
 
 
 def clock(text: str | None, now: datetime | None = None) -> str:

@@ -22,6 +22,10 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=False, allow_inf_nan=False)
 
 
+BLOCKED_SECONDS = 20.0
+BLOCKED_SECONDS_MIN = 5.0
+"""Less than this is no proof: a busy host, or a slow disk under a page of code, may hold a loop up for seconds."""
+
 # --- switch points ---
 
 
@@ -309,6 +313,14 @@ class Log(Model):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+def _enough_to_tell(seconds: float) -> float:
+    if seconds < BLOCKED_SECONDS_MIN:
+        raise ValueError(
+            f"wanted {BLOCKED_SECONDS_MIN:g}s at least: a busy host may hold up a sound daemon for seconds"
+        )
+    return seconds
+
+
 class Daemon(Model):
     """What stands in `bluegreen.yaml`."""
 
@@ -316,6 +328,9 @@ class Daemon(Model):
     control: Control = Field(default_factory=Control)
     services: str = Field("services/*.yaml", description="one file a service, relative to this file")
     observe: Observe = Field(default_factory=Observe)
+    watchdog: Annotated[Duration, AfterValidator(_enough_to_tell)] = Field(
+        BLOCKED_SECONDS, description="blocked for so long, the daemon ends itself, to be started anew; 5s at least"
+    )
     log: Log = Field(default_factory=Log)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from bluegreen.control import documents, identity, openapi
 from bluegreen.control.metrics import Metrics
-from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
+from bluegreen.control.problems import BODY_BYTES_MAX, BODY_SECONDS, as_problems
 from bluegreen.control.stream import PAGE, Hub
 from bluegreen.control.values import time
 from bluegreen.core.requests import Ask
@@ -229,7 +230,11 @@ async def ask(request: web.Request) -> web.Response:
 
 async def _body(request: web.Request, fields: Mapping[str, type]) -> dict[str, Any]:
     """The JSON body, every field of the type it must have. All faults at once."""
-    raw = await request.read()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            raw = await request.read()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout from None
     try:
         body = json.loads(raw, parse_constant=_no_json) if raw.strip() else {}
         json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is JSON, but no text that can be kept

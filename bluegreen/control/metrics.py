@@ -148,7 +148,7 @@ class _State(Collector):
             warm = service(engine, now)["warm"]
             ready.add_metric([name], int(bool(warm and warm["ready"])))
             seen = min((one.at for one in engine.seen.values()), default=None)
-            age.add_metric([name], (now - seen).total_seconds() if seen else PROOF_SECONDS_MAX)
+            age.add_metric([name], max((now - seen).total_seconds(), 0.0) if seen else PROOF_SECONDS_MAX)
         return (weight, readable, drifted, state, halted, awaiting, ready, age, ails)
 
 

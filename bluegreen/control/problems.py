@@ -14,6 +14,8 @@ from bluegreen.errors import BadRequest, BlueGreenError, ConfigError, NotFound
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_BYTES_MAX = 256 * 1024
+BODY_SECONDS = 5.0
+"""How long a body may take to come in whole."""
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,11 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPRequestEntityTooLarge:
         refusal = problem(BadRequest("the body is too large", advice=f"at most {BODY_BYTES_MAX} bytes"))
         refusal.set_status(413)
+        return refusal
+    except web.HTTPRequestTimeout:
+        refusal = problem(BadRequest("the body did not come in time", advice=f"within {BODY_SECONDS:g} s, please"))
+        refusal.set_status(408)
+        refusal.force_close()
         return refusal
     except web.HTTPException:
         raise

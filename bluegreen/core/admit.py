@@ -139,7 +139,7 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
     idle = [name for name in free if name not in state.warm]
     if idle:
         return idle[0]
-    warm = sorted((state.warm[name] for name in free), key=lambda kept: kept.since)
+    warm = [kept for name, kept in state.warm.items() if name in free]
     expired = [kept for kept in warm if kept.protected_until <= now]
     if expired:
         return expired[0].environment

@@ -104,6 +104,16 @@ class Distrusted(Event):
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClockMoved(Event):
+    """The wall clock was moved by so many seconds against the time that passed: it was set, or the host slept.
+
+    Entries before it are by the old time. What is protected stays protected for as long as it would have been.
+    """
+
+    seconds: float
+
+
 # --- a switch: asked for ---
 
 

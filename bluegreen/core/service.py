@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import assert_never
 
 from bluegreen.core import events as ev
@@ -13,7 +14,7 @@ from bluegreen.model import WHOLE, Release, Warm, Weights
 
 OfService = (
     ev.Baseline | ev.Adopted | ev.DriftSeen | ev.DriftGone | ev.PointForgotten | ev.WarmReleased | ev.CardTaken
-    | ev.Distrusted
+    | ev.Distrusted | ev.ClockMoved
 )  # fmt: skip
 
 
@@ -48,6 +49,10 @@ def apply(state: ServiceState, record: ev.Record, event: OfService) -> ServiceSt
             return _from_card(state, record, event)
         case ev.Distrusted(why=why):
             return replace(state, distrust=why)
+        case ev.ClockMoved(seconds=seconds):
+            moved = timedelta(seconds=seconds)
+            warm = {name: replace(w, protected_until=w.protected_until + moved) for name, w in state.warm.items()}
+            return replace(state, warm=warm)
     assert_never(event)
 
 

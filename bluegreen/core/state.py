@@ -218,6 +218,7 @@ class ServiceState:
     points: Mapping[str, Point] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)
     warm: Mapping[str, Warm] = field(default_factory=dict)
+    """In the order in which they ceased to be live: times may go back, the order of entries does not."""
     drift: Mapping[str, Drift] = field(default_factory=dict)
     restore: Restore | None = None
     """The operator's order that is being carried out, or that left something unknown."""
@@ -260,7 +261,7 @@ class ServiceState:
 
     def last_warm(self) -> Warm | None:
         """The environment that a failback would go to: the one that was live last."""
-        return max(self.warm.values(), key=lambda warm: warm.since, default=None)
+        return next(reversed(list(self.warm.values())), None)
 
 
 PAST_MAX = 200

@@ -83,6 +83,10 @@ class SqliteStore:
         """See ports.Store."""
         return self._trouble
 
+    def services(self) -> tuple[str, ...]:
+        """Every service that the journal has an entry of."""
+        return tuple(self._versions)
+
     async def writable(self) -> Finding:
         """See ports.Store."""
         return await self._do(self._writable)

@@ -340,9 +340,10 @@ async def test_a_point_that_cannot_be_read_is_not_written(
     assert proxy.sent["ModifyListener"] == 0
 
 
-async def test_a_closed_port_is_unreachable(broken: Site, sessions: Sessions) -> None:
+@pytest.mark.parametrize("endpoint", ["http://127.0.0.1:1", "http://nobody.invalid"], ids=["closed", "no such name"])
+async def test_an_endpoint_that_is_not_there_is_unreachable(broken: Site, sessions: Sessions, endpoint: str) -> None:
     place = broken.place()
-    balancer = balancer_of(place, sessions, endpoint_url="http://127.0.0.1:1")
+    balancer = balancer_of(place, sessions, endpoint_url=endpoint)
     for call in (balancer.read(), balancer.write(ALL_BLUE, STEP), balancer.targets()):
         with pytest.raises(Unreachable):
             await call

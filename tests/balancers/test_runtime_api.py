@@ -121,7 +121,7 @@ async def test_a_check_that_quotes_a_missing_right_is_no_missing_right(socket: S
     assert "Permission denied" in await socket.api().ask("show stat")
 
 
-@pytest.mark.parametrize("address", ["nowhere.sock", "127.0.0.1:1"])
+@pytest.mark.parametrize("address", ["nowhere.sock", "127.0.0.1:1", "nobody.invalid:9999"])
 async def test_where_nobody_listens_nothing_was_sent(short: Path, address: str) -> None:
     api = RuntimeApi(address if ":" in address else str(short / address), 2.0)
     with pytest.raises(Unreachable, match="is HAProxy running"):

@@ -16,7 +16,7 @@ import pytest
 from bluegreen.cli.client import Client, UnixDoor
 from bluegreen.cli.main import VERBS
 from bluegreen.cli.problems import AnswerLost
-from bluegreen.cli.words import ago, clean, moment, pairs, span
+from bluegreen.cli.words import ago, clean, moment, pairs, span, until
 from tests.cli import canned
 from tests.cli.conftest import Bluegreen
 from tests.cli.fake_daemon import FakeDaemon, Reply, problem, running
@@ -328,7 +328,9 @@ def test_nothing_heavy_is_imported(daemon: FakeDaemon, arguments: list[str]):
 def test_words():
     now = moment(canned.NOW)
     assert [span(seconds) for seconds in (0, 59, 60, 3599, 86400 * 3)] == ["0 s", "59 s", "1 min", "59 min", "3 d"]
-    assert ago("2026-11-23T09:12:00Z", now) == "in 2 min"
+    assert ago("2026-11-23T09:12:00Z", now) == "", "it has happened, and the clock was set back since"
+    assert until("2026-11-23T09:12:00Z", now).endswith(" (in 2 min)")
+    assert until("2026-11-23T09:08:00Z", now).endswith(" (2 min ago)")
     assert ago(None, now) == ago(canned.NOW, None) == ""
     assert pairs(a=None, b=True, c='x "y"', d="", e=3) == 'b=yes c="x \\"y\\"" d="" e=3'
     assert clean(" a\x1b[1m\nb ") == "a?[1m b"

@@ -44,6 +44,7 @@ def test_the_good_file_has_no_fault(tmp_path):
     [
         ("contrl: {}", ["contrl: unknown key 'contrl'; did you mean 'control'?"]),
         ("observe: {every: 0s}", ["observe.every: no time at all; wanted more than 0s"]),
+        ("watchdog: 4900ms", ["watchdog: wanted 5s at least: a busy host may hold up a sound daemon for seconds"]),
         ("log: {level: loud}", ["log.level: unknown value 'loud'; wanted one of debug, info, warning, error"]),
         ("log: [text]", ["log: found a list; wanted a mapping of `key: value`"]),
     ],

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from bluegreen.config.load import load
 from bluegreen.control.app import Door, build_app
-from bluegreen.daemon import Parts
+from bluegreen.parts import Parts
 
 TOKEN = "a-very-secret-token"
 ABOUT = {

@@ -21,7 +21,7 @@ from tests.builders import OPERATOR, SHIFTING, at, halted, record, state_after, 
 OF_DRIFT = set(get_args(ev.OfDrift))
 OF_THE_SERVICE = {
     ev.Baseline, ev.Adopted, ev.DriftSeen, ev.DriftGone, ev.PointForgotten, ev.WarmReleased, ev.CardTaken,
-    ev.Distrusted, *OF_DRIFT,
+    ev.Distrusted, ev.ClockMoved, *OF_DRIFT,
 }  # fmt: skip
 BEGINS = {ev.Requested}
 OPERATORS = {
