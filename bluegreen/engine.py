@@ -91,7 +91,7 @@ class ServiceEngine:
             if ask.key is not None and ask.key in self.state.keys:
                 return self._asked_before(ask)
             events = ad.admit(request, self.state, self._clock.now())
-            if isinstance(request, ad.Abort) and self._effect is not None:
+            if isinstance(request, ad.Abort) and (self._effect is not None or self._deploy_left()):
                 events = (await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
@@ -156,13 +156,15 @@ class ServiceEngine:
                 task.cancel()
 
     async def stop(self) -> None:
-        """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""
+        """End `run`: looks at once, a write when its answer is on record. A deploy command goes on: the next start
+        finds it, and nothing of that is on record."""
         self._stopping = True
         self._wake.set()
         effect = self._effect
         if effect is None:
             return
         if not self._writing():
+            self.ports().deployer.leave()
             effect.cancel()
         await asyncio.wait({effect}, timeout=STOP_SECONDS)
         effect.cancel()
@@ -176,9 +178,11 @@ class ServiceEngine:
     # --- the loop ---
 
     async def _drive(self) -> None:
-        while not self._stopping:
+        while True:
             async with self._lock:
                 self._wake.clear()
+                if self._stopping:  # asked here alone: told while we waited for the lock, nobody would wake us again
+                    return
                 if self._fatal is not None:
                     raise self._fatal
                 step = next_step(self.state, self._clock.now())
@@ -193,6 +197,8 @@ class ServiceEngine:
                 case st.Deploy():
                     if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
                         await self._deploy()
+                case st.FindDeploy():
+                    await self._find_deploy()
                 case st.SetWeights():
                     if await self._ready(shift.ready(self._switch(), self.state, self._told())):
                         await self._set_weights(step)
@@ -225,8 +231,20 @@ class ServiceEngine:
             if self._wake.is_set():
                 return
             await self._record([ev.StepStarted(Phase.DEPLOY)])
-        outcome = await self._effective(deploy.run(self._switch(), self._told()))
+        await self._deployment(deploy.run(self._switch(), self._told(), self._beat))
+
+    async def _find_deploy(self) -> None:
+        """The intent is on record, by another process; what became of it goes on record, too."""
         async with self._lock:
+            if self._wake.is_set():
+                return
+        await self._deployment(deploy.find(self._switch(), self._told(), self._beat))
+
+    async def _deployment(self, hand: Coroutine[Any, Any, ev.Event]) -> None:
+        outcome = await self._effective(hand)
+        async with self._lock:
+            if outcome is None and self._stopping:
+                return  # it goes on without us, and the next start finds it
             if self._open_step() is not None:  # else an abort has ended it and put that on record
                 await self._record([outcome or self._deploy_ended()])
 
@@ -251,7 +269,11 @@ class ServiceEngine:
         """The hand's outcome; None where it was ended before it had one."""
         async with asyncio.TaskGroup() as group:
             effect = self._effect = group.create_task(self._guarded(hand))
-            await asyncio.wait({effect})
+            try:
+                await asyncio.wait({effect})
+            except asyncio.CancelledError:  # the process ends, and not in order
+                self.ports().deployer.leave()
+                raise
         self._effect = None
         return None if effect.cancelled() else effect.result()
 
@@ -399,6 +421,11 @@ class ServiceEngine:
         switch = self.state.open_switch
         return switch.open.step if switch is not None and switch.open is not None else None
 
+    def _deploy_left(self) -> bool:
+        """Whether another process may have left a deployment running."""
+        switch = self.state.open_switch
+        return switch is not None and switch.open is not None and switch.open.unknown
+
     def _writing(self) -> bool:
         return self._effect is not None and self._open_step() == "set_weights"
 
@@ -423,11 +450,16 @@ class ServiceEngine:
             return
 
     async def _end_deploy(self) -> ev.Event:
-        """An abort ends a deploy command that runs. Called with the lock held; gives its outcome."""
-        if self._writing() or self._effect is None:
+        """An abort ends a deploy command that runs, another process's too. Called with the lock held."""
+        if self._writing():
             raise Refused("weights are being written at this moment", "look again in a second")
-        self._effect.cancel()
-        await asyncio.wait({self._effect}, timeout=STOP_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            effect = self._effect or group.create_task(
+                self._guarded(deploy.find(self._switch(), self._told(), self._beat))
+            )
+            await asyncio.sleep(0)  # what has not begun is not ended by being cancelled: it would never begin
+            effect.cancel()
+            await asyncio.wait({effect}, timeout=STOP_SECONDS)
         return self._deploy_ended()
 
     def _deploy_ended(self) -> ev.Halted:

@@ -68,7 +68,8 @@ def log_entry(entry: Entry) -> None:
     kind, data = encode(entry.event)
     record = entry.record
     told = {key: value for key, value in data.items() if key not in ("config", "output", "findings", "plan", "base")}
+    told = {"reason": record.reason, **told}  # an event with a reason of its own is the daemon's: nobody gave another
     severity = "warning" if kind in ("Halted", "DriftSeen", "OutcomeLost") else "info"
     getattr(structlog.get_logger("bluegreen.journal"), severity)(
-        kind, seq=entry.seq, service=record.service, switch=record.switch, by=record.by, reason=record.reason, **told
+        kind, seq=entry.seq, service=record.service, switch=record.switch, by=record.by, **told
     )

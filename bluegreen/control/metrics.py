@@ -96,8 +96,8 @@ _ENDS: dict[type[ev.Event], Condition] = {
     ev.Superseded: Condition.SUPERSEDED,
 }
 _OUTCOMES = (
-    ev.PreflightPassed, ev.WarmProven, ev.Deployed, ev.BecameHealthy, ev.SmokePassed, ev.WeightsSet, ev.OutcomeLost,
-    ev.Halted,
+    ev.PreflightPassed, ev.WarmProven, ev.Deployed, ev.DeployNotMade, ev.BecameHealthy, ev.SmokePassed, ev.WeightsSet,
+    ev.OutcomeLost, ev.Halted,
 )  # fmt: skip
 
 
