@@ -96,7 +96,7 @@ class ServiceEngine:
             if ask.key is not None and ask.key in self.state.keys:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
-            if isinstance(request, ad.Abort) and self._effect is not None:
+            if isinstance(request, ad.Abort) and (self._effect is not None or self._deploy_left()):
                 events = (await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
@@ -178,7 +178,8 @@ class ServiceEngine:
             await self.stop()
 
     async def stop(self) -> None:
-        """End `run`: looks at once, a write when its answer is on record, a deploy command with its whole tree."""
+        """End `run`: looks at once, a write when its answer is on record. A deploy command goes on: the next start
+        finds it, and nothing of that is on record."""
         self._stopping.set()
         self._wake.set()
         self._looked.set()
@@ -186,6 +187,7 @@ class ServiceEngine:
         if effect is None:
             return
         if not self._writing() and not (self.state.restore and self.state.restore.writing):
+            self.ports().deployer.leave()
             effect.cancel()
         await asyncio.wait({effect}, timeout=STOP_SECONDS)
         effect.cancel()
@@ -208,6 +210,8 @@ class ServiceEngine:
     async def _go_on(self) -> None:
         async with self._lock:
             self._wake.clear()
+            if self._stopping.is_set():  # told while we waited for the lock: nobody would wake us again
+                return
             if self.book.fatal is not None:
                 raise self.book.fatal
             await self.book.settle()
@@ -225,6 +229,8 @@ class ServiceEngine:
             case st.Deploy():
                 if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
                     await self._deploy()
+            case st.FindDeploy():
+                await self._find_deploy()
             case st.SetWeights():
                 if await self._ready(shift.ready(self._switch(), self.state, self._told())):
                     await self._set_weights(step)
@@ -256,8 +262,20 @@ class ServiceEngine:
             if self._wake.is_set():
                 return
             await self._record([ev.StepStarted(Phase.DEPLOY)])
-        outcome = await self._effective(deploy.run(self._switch(), self._told()))
+        await self._deployment(deploy.run(self._switch(), self._told(), self._beat))
+
+    async def _find_deploy(self) -> None:
+        """The intent is on record, by another process; what became of it goes on record, too."""
         async with self._lock:
+            if self._wake.is_set():
+                return
+        await self._deployment(deploy.find(self._switch(), self._told(), self._beat))
+
+    async def _deployment(self, hand: Coroutine[Any, Any, ev.Event]) -> None:
+        outcome = await self._effective(hand)
+        async with self._lock:
+            if outcome is None and self._stopping.is_set():
+                return  # it goes on without us, and the next start finds it
             if self._open_step() is not None:  # else an abort has ended it and put that on record
                 await self.book.owe(outcome or deploy.ended(self._switch()))
 
@@ -300,7 +318,11 @@ class ServiceEngine:
         """The hand's outcome; None where it was ended before it had one."""
         async with asyncio.TaskGroup() as group:
             effect = self._effect = group.create_task(self._guarded(hand))
-            await asyncio.wait({effect})
+            try:
+                await asyncio.wait({effect})
+            except asyncio.CancelledError:  # the process ends, and not in order
+                self.ports().deployer.leave()
+                raise
         self._effect = None
         return None if effect.cancelled() else effect.result()
 
@@ -397,6 +419,11 @@ class ServiceEngine:
         switch = self.state.open_switch
         return switch.open.step if switch is not None and switch.open is not None else None
 
+    def _deploy_left(self) -> bool:
+        """Whether another process may have left a deployment running."""
+        switch = self.state.open_switch
+        return switch is not None and switch.open is not None and switch.open.unknown
+
     def _writing(self) -> bool:
         return self._effect is not None and self._open_step() == "set_weights"
 
@@ -418,11 +445,16 @@ class ServiceEngine:
             raise Refused(what, "ask again in a few seconds: its outcome is awaited, then looked up") from None
 
     async def _end_deploy(self) -> ev.Event:
-        """An abort ends a deploy command that runs. Called with the lock held; gives its outcome."""
-        if self._writing() or self._effect is None:
+        """An abort ends a deploy command that runs, another process's too. Called with the lock held."""
+        if self._writing():
             raise Refused("weights are being written at this moment", "look again in a second")
-        self._effect.cancel()
-        await asyncio.wait({self._effect}, timeout=STOP_SECONDS)
+        async with asyncio.TaskGroup() as group:
+            effect = self._effect or group.create_task(
+                self._guarded(deploy.find(self._switch(), self._told(), self._beat))
+            )
+            await asyncio.sleep(0)  # what has not begun is not ended by being cancelled: it would never begin
+            effect.cancel()
+            await asyncio.wait({effect}, timeout=STOP_SECONDS)
         return deploy.ended(self._switch())
 
     async def _retire_pinned(self) -> None:

@@ -199,7 +199,7 @@ class Plan:
 
     `steps` are the candidate's shares in tenths of a percent, rising, ending at WHOLE. `wait_seconds` is the time
     after each step but the last; None means a person's approval. Times are in seconds. `deploy_again`: the deploy
-    command may be run again when its outcome is not known.
+    command may be run again when its outcome is lost.
     """
 
     points: tuple[str, ...]

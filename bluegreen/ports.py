@@ -117,14 +117,39 @@ class DeployOutcome:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What became of a deployment that another process began. `started` False: surely nothing was ever started;
+    `outcome` None though it was started: lost, and nothing of it runs any more."""
+
+    outcome: DeployOutcome | None
+    started: bool
+
+
+Alive = Callable[[str], None]
+"""Told about once a second while the deployment's process lives: "process 4711 runs for 12 s"."""
+
+
 class Deployer(Protocol):
     """Brings a release into an environment that has no traffic."""
 
-    async def deploy(self, scene: Scene) -> DeployOutcome:
-        """Bring `scene.version` into `scene.environment`. Ends within its own deadline.
+    async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
+        """Bring `scene.version` into `scene.environment`. Ends within its own deadline. `run` names this one attempt.
 
-        When cancelled, ends everything it has started before it lets go. Never raises for an expected failure.
+        When cancelled, ends everything it has started before it lets go, unless `leave` was called. Never raises for
+        an expected failure.
         """
+        ...
+
+    async def find(self, scene: Scene, run: str, alive: Alive) -> Found:
+        """What became of that attempt: waits, within its deadline, for one that still runs. Starts nothing.
+
+        When cancelled, as `deploy`.
+        """
+        ...
+
+    def leave(self) -> None:
+        """From here on being cancelled ends nothing that `find` can find again: this process ends, its work goes on."""
         ...
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:

@@ -72,16 +72,17 @@ class Finished:
 
 async def run(
     argv: Sequence[str], *, timeout: float, variables: Mapping[str, str] | None = None, directory: str | None = None,
-    output_max: int = OUTPUT_MAX, secrets: Sequence[str] = (),
+    output_max: int = OUTPUT_MAX, secrets: Sequence[str] = (), mark: str | None = None,
 ) -> Finished:  # fmt: skip
     """Run a program to its end or to `timeout` seconds; `secrets` are taken out of its output.
 
     A program that cannot be started is a Finished with its reason, not an exception. At the time-out, and when
     cancelled, the whole tree is ended before this lets go. A program that ends by itself has its way, whatever its
     exit code: what it left running in the background (`nohup app &`) is left alone, and may go on printing.
+    `mark` is what its processes are found by; one of its own unless given.
     """
     loop = asyncio.get_running_loop()
-    began, mark = loop.time(), uuid4().hex
+    began, mark = loop.time(), mark or uuid4().hex
     try:
         output = Tail(output_max)
     except OSError as error:  # no descriptors left
@@ -114,12 +115,16 @@ async def run(
 
 
 def detach(
-    argv: Sequence[str], *, mark: str, output: IO[bytes], variables: Mapping[str, str], directory: str | None
-) -> int:
-    """Start a program that outlives this process. Gives its pid. Raises OSError or ValueError: see `why_not`."""
+    argv: Sequence[str], *, mark: str, output: IO[bytes] | int, variables: Mapping[str, str], directory: str | None,
+    source: int = subprocess.DEVNULL,
+) -> int:  # fmt: skip
+    """Start a program that outlives this process; `source` is its stdin. Gives its pid.
+
+    Raises OSError or ValueError: see `why_not`.
+    """
     # not asyncio's: its transport kills the process when the daemon ends, and this one carries traffic
     process = subprocess.Popen(  # noqa: TID251, S603 - an argument list from the configuration
-        argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=directory,
+        argv, stdin=source, stdout=output, stderr=output, cwd=directory,
         env={**environment(variables), MARK: mark}, start_new_session=True,
     )  # fmt: skip
     _detached[process.pid] = process
@@ -175,12 +180,13 @@ def _dead_children(parents: set[int]) -> set[int]:
 
 
 def members(mark: str, session: int | None = None) -> set[int]:
-    """The living processes of a run: those that carry its mark in their environment, or are of its session.
+    """The living processes of a run: those that carry its mark in their environment, or are of its session. Never the
+    one that asks: a keeper carries the mark of what it keeps.
 
     Raises OSError where it cannot look.
     """
-    wanted = f"{MARK}={mark}".encode()
-    return {pid for pid in _pids() if _is_marked(pid, wanted) or (session is not None and _is_of(pid, session))}
+    wanted, others = f"{MARK}={mark}".encode(), set(_pids()) - {os.getpid()}
+    return {pid for pid in others if _is_marked(pid, wanted) or (session is not None and _is_of(pid, session))}
 
 
 def start_time(pid: int, *, dead: bool = False) -> int | None:
@@ -190,6 +196,12 @@ def start_time(pid: int, *, dead: bool = False) -> int | None:
     """
     stat = _stat(pid)
     return None if stat is None or (stat.dead and not dead) else stat.started
+
+
+def age(started: int) -> float:
+    """How many seconds ago that was: `started` as `start_time` tells it. Raises OSError where it cannot look."""
+    since_boot = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    return max(since_boot - started / os.sysconf("SC_CLK_TCK"), 0.0)
 
 
 def reap() -> None:

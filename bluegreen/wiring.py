@@ -22,7 +22,7 @@ def setup_of(service: schema.Service) -> Setup:
     """What the core needs of a service's configuration, and the text that restores all of it."""
     text = service_json(service)
     points = service.point_names()
-    again = isinstance(service.deploy, schema.CommandDeploy) and service.deploy.idempotent
+    again = not isinstance(service.deploy, schema.CommandDeploy) or service.deploy.idempotent
     return Setup(
         service=service.service,
         environments=tuple(service.environments),

@@ -165,6 +165,7 @@ WORDS: dict[str, Word] = {
     "proven": lambda s, _: [ev.StepStarted("preflight"), ev.WarmProven()],
     "deploying": lambda s, _: [ev.StepStarted("deploy")],
     "deployed": lambda s, _: [ev.StepStarted("deploy"), ev.Deployed("done", "output")],
+    "undeployed": lambda s, _: [ev.DeployNotMade("it was never started")],
     "healthy": lambda s, _: [ev.StepStarted("wait_healthy"), ev.BecameHealthy("3 of 3")],
     "smoking": lambda s, _: [ev.StepStarted("smoke")],
     "smoke": lambda s, _: [ev.StepStarted("smoke"), ev.SmokePassed()],

@@ -19,32 +19,63 @@ from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import Fleet
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
-from bluegreen.ports import Deployer, DeployOutcome, Enough, Environment, Ports, Scene, Setup
+from bluegreen.ports import Alive, Deployer, DeployOutcome, Enough, Environment, Found, Ports, Scene, Setup
 from bluegreen.store.memory import MemoryStore
 from tests.virtual import VirtualClock
 
 OPERATOR = Ask(Actor("uid:1000(ann)"), "as the test says")
 
 
+@dataclass
+class Command:
+    """A deploy command in virtual time: it goes on, whatever becomes of the engine that started it."""
+
+    ends_at: float
+    outcome: DeployOutcome
+    gone: bool = False
+    """Ended by somebody, or lost with its keeper: it has no result."""
+
+
 class ScriptedDeployer:
-    """Gives the outcomes of its script, then succeeds. `hang`: never ends by itself."""
+    """Gives the outcomes of its script, then succeeds. `hang`: never ends by itself; `seconds`: how long it takes."""
 
     def __init__(self) -> None:
         self.script: deque[DeployOutcome] = deque()
         self.deployed: list[str] = []
+        self.runs: dict[str, Command] = {}
+        self.found: list[str] = []
         self.hang = False
+        self.seconds = 1.0
         self.cancelled = 0
+        self.left = False
 
-    async def deploy(self, scene: Scene) -> DeployOutcome:
+    async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
+        assert run not in self.runs, "one run, one command"
+        assert not [one for one in self.runs.values() if not one.gone and one.ends_at > _now()], "never two at once"
         self.deployed.append(f"{scene.version} to {scene.environment}")
+        outcome = self.script.popleft() if self.script else DeployOutcome(True, "deployed")
+        command = self.runs[run] = Command(_now() + (1e9 if self.hang else self.seconds), outcome)
+        return await self._ended(command, alive) or DeployOutcome(False, "lost")
+
+    async def find(self, scene: Scene, run: str, alive: Alive) -> Found:
+        self.found.append(run)
+        command = self.runs.get(run)
+        return Found(await self._ended(command, alive) if command else None, command is not None)
+
+    async def _ended(self, command: Command, alive: Alive) -> DeployOutcome | None:
         try:
-            if self.hang:
-                await asyncio.Event().wait()
-            await asyncio.sleep(1)
+            while _now() < command.ends_at and not command.gone:
+                alive("process 1 runs")
+                await asyncio.sleep(min(1.0, command.ends_at - _now()))
         except asyncio.CancelledError:
-            self.cancelled += 1
+            if not self.left:
+                command.gone = True
+                self.cancelled += 1
             raise
-        return self.script.popleft() if self.script else DeployOutcome(True, "deployed")
+        return None if command.gone else command.outcome
+
+    def leave(self) -> None:
+        self.left = True
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:
         return ()
@@ -52,6 +83,10 @@ class ScriptedDeployer:
     async def keep(self, may_touch) -> None: ...
 
     async def close(self) -> None: ...
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 class ScriptedCheck:
@@ -138,6 +173,7 @@ class World:
     @contextlib.asynccontextmanager
     async def engine(self, card: CardKeeper | None = None) -> AsyncIterator[Driver]:
         """A process: starts on the journal as it is, runs, and is stopped in order at the end."""
+        self.deployer.left = False
         engine = self.new_engine(card)
         await engine.start()
         await engine.take_over()

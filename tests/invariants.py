@@ -200,7 +200,7 @@ class JournalLaws:
                 if self.deploy_owed and not self.again:
                     broken(Law.ONCE_ONLY, "a deployment with an unknown outcome runs again unasked")
                 self.deploying = True
-            case ev.Deployed():
+            case ev.Deployed() | ev.DeployNotMade():
                 self.deploying = self.deploy_owed = False
             case ev.SmokePassed() | ev.WarmProven():
                 self.proven = True

@@ -45,6 +45,12 @@ class Cell:
     plan: Plan = AGAIN
 
 
+def lost_command(world: World) -> None:
+    """The host was started anew: neither the deploy command nor its result is to be found."""
+    for command in world.deployer.runs.values():
+        command.gone = True
+
+
 def gate_bad(world: World) -> None:
     world.gate.bad = True
 
@@ -107,9 +113,11 @@ CELLS = [
     *around(1, "StepStarted:preflight", "PreflightPassed"),
     Cell("3a", "journal.StepStarted:deploy.before", plan=ONCE),
     Cell("3b idempotent", "journal.StepStarted:deploy.after"),
-    Cell("3b once only", "journal.StepStarted:deploy.after", halts=Cause.INTERRUPTED, plan=ONCE),
+    Cell("3b once only", "journal.StepStarted:deploy.after", plan=ONCE),
     Cell("3c idempotent", "deployer.deploy.after"),
-    Cell("3c once only", "deployer.deploy.after", halts=Cause.INTERRUPTED, plan=ONCE),
+    Cell("3c once only", "deployer.deploy.after", plan=ONCE),
+    Cell("3c lost, idempotent", "deployer.deploy.after", between=lost_command),
+    Cell("3c lost, once only", "deployer.deploy.after", between=lost_command, halts=Cause.INTERRUPTED, plan=ONCE),
     Cell("3d", "journal.Deployed.after", plan=ONCE),
     *around(4, "StepStarted:wait_healthy", "BecameHealthy"),
     *around(5, "StepStarted:smoke", "SmokePassed"),

@@ -206,7 +206,7 @@ async def test_a_running_switch_keeps_the_configuration_it_started_with(tmp_path
         assert (await operator.ended("halted"))["switch"]["phase"] == "deploy", "the new one is for the next"
 
 
-async def test_sigterm_during_a_deploy_command_ends_its_tree_and_says_so(tmp_path: Path) -> None:
+async def test_sigterm_during_a_deploy_command_leaves_it_running_and_an_abort_ends_its_tree(tmp_path: Path) -> None:
     marker = f"sleep 98{os.getpid()}"
     config = laid_out(tmp_path, command=f"setsid {marker} & exec {marker}")
     async with running(config, tmp_path / "c.sock") as daemon:
@@ -216,13 +216,16 @@ async def test_sigterm_during_a_deploy_command_ends_its_tree_and_says_so(tmp_pat
         await operator.until(lambda seen: seen["switch"]["phase"] == "deploy", "the deploy command")
         await asyncio.to_thread(_until_running, marker)
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        began, pids = loop.time(), _pids(marker)
         assert await daemon.end() == 0
         assert loop.time() - began < 10
-        assert _pids(marker) == []
+        assert _pids(marker) == pids
         await daemon.start()
-        halted = await operator.ended("halted")
-        assert halted["switch"]["halt"]["cause"] == "interrupted"
+        assert (await operator.look())["switch"]["condition"] == "running"
+        assert _pids(marker) == pids, "the same ones: adopted, not started again"
+        await operator.post("abort")
+        await operator.ended("aborted")
+        assert _pids(marker) == []
 
 
 def _pids(marker: str) -> list[str]:

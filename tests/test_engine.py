@@ -13,7 +13,7 @@ from bluegreen.core.requests import Ask
 from bluegreen.errors import AccessDenied, BadRequest, OutcomeUnknown, Refused, StateMoved, Throttled, Unreachable
 from bluegreen.model import WHOLE, Actor, Cause, Condition, Phase, Plan, Target, TargetState
 from bluegreen.ports import DeployOutcome
-from tests.fakes import OPERATOR, World
+from tests.fakes import OPERATOR, Driver, World
 from tests.virtual import run
 
 LOST = OutcomeUnknown("the answer was lost")
@@ -490,23 +490,80 @@ def test_several_switch_points_each_take_every_step(tmp_path: Path) -> None:
         assert [weights.share("green") for weights in balancer.writes] == [50, 500, 1000]
 
 
-def test_a_stop_during_a_deploy_command_ends_it_and_says_so(world: World) -> None:
+async def deploying(driver: Driver) -> None:
+    """A deploy command runs."""
+    await driver.deploy()
+    await driver.until(lambda: driver.switch.open is not None and driver.switch.open.step == "deploy")
+    await asyncio.sleep(1)
+
+
+def test_a_stop_leaves_a_deploy_command_running_and_the_next_start_finds_it(world: World) -> None:
+    world.deployer.seconds = 60.0
+
     async def main() -> None:
         async with world.engine() as driver:
-            world.deployer.hang = True
-            await driver.deploy()
-            await driver.until(lambda: driver.switch.open is not None and driver.switch.open.step == "deploy")
-            await asyncio.sleep(1)
-        assert world.deployer.cancelled == 1
-        world.deployer.hang = False
+            await deploying(driver)
+            version = driver.engine.state.version
+        assert len(await world.store.read("web")) == version, "a stop is nothing that happens to the deployment"
         async with world.engine() as driver:
-            assert driver.switch.condition is Condition.HALTED
-            assert driver.switch.halt is not None
-            assert driver.switch.halt.cause is Cause.INTERRUPTED
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+    assert world.deployer.deployed == ["v2 to green"]
+    assert world.deployer.cancelled == 0
+    assert not world.events(ev.Halted)
+
+
+def test_an_abort_ends_a_deploy_command_that_another_process_started(world: World) -> None:
+    world.deployer.hang = True
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await deploying(driver)
+        async with world.engine() as driver:
+            await asyncio.sleep(5)
+            await driver.ask("abort")
+            assert driver.switch.condition is Condition.ABORTED
+            assert world.deployer.cancelled == 1
+            world.deployer.hang = False
+            await driver.deploy("v3")
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+
+
+@pytest.mark.parametrize("halted", [False, True], ids=["at its first instant", "halted, and nobody looks for it"])
+def test_no_abort_comes_too_early_to_end_what_another_process_started(world: World, halted: bool) -> None:
+    world.deployer.hang = True
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await deploying(driver)
+            if halted:
+                await driver.ask("halt")
+        async with world.engine() as driver:
+            async with asyncio.timeout(100):
+                await driver.ask("abort")
+            assert driver.switch.condition is Condition.ABORTED
+        assert world.deployer.cancelled == 1
+
+    run(main())
+
+
+def test_a_paused_switch_finds_its_deployment_and_stays_paused(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.deployer.seconds = 60.0
+            await deploying(driver)
+            await driver.ask("pause")
+        async with world.engine() as driver:
+            await driver.until(lambda: bool(world.events(ev.Deployed)))
+            assert driver.switch.condition is Condition.PAUSED
             await driver.ask("resume")
             assert await driver.ended() is Condition.COMPLETED
 
     run(main())
+    assert world.deployer.deployed == ["v2 to green"]
 
 
 def test_a_halted_candidate_is_not_started_again(world: World) -> None:

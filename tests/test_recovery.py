@@ -6,6 +6,7 @@ The crash matrix: before an entry is durable, after it is, before a write reache
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from bluegreen.balancers.memory import Fault
 from bluegreen.core import events as ev
 from bluegreen.core.phases import WORD_SECONDS, fold
 from bluegreen.model import WHOLE, Cause, Condition
+from bluegreen.ports import DeployOutcome
 from tests.fakes import Driver, World
 from tests.virtual import run
 
@@ -236,3 +238,132 @@ def test_a_failback_whose_word_is_old_is_asked_about_again(tmp_path: Path) -> No
             assert driver.engine.state.live == "blue"
 
     run(main())
+
+
+# --- the row of the deploy command: it goes on without the daemon ---
+
+
+async def killed(world: World, after: float) -> None:
+    """The process is gone so many seconds after its deploy command began."""
+    try:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.until(lambda: driver.switch.open is not None and driver.switch.open.step == "deploy")
+            await asyncio.sleep(after)
+            raise Crash
+    except* Crash:
+        pass
+
+
+@pytest.mark.parametrize("durable", [False, True], ids=["a: before the intent", "b: before the start"])
+def test_a_deployment_that_was_never_started_is_started_once_by_itself(tmp_path: Path, durable: bool) -> None:
+    world = World(tmp_path)
+    original = world.store.append
+
+    async def append(service, expected, records):
+        if records[-1].event == ev.StepStarted("deploy") and not world.deployer.found and not Crashed.times:
+            Crashed.times += 1
+            world.store.faults.append((Crash(), durable))
+        return await original(service, expected, records)
+
+    class Crashed:
+        times = 0
+
+    world.store.append = append  # type: ignore[method-assign]
+
+    async def main() -> None:
+        await first_life(world)
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+    assert Crashed.times == 1
+    assert world.deployer.deployed == ["v2 to green"]
+    assert len(world.deployer.found) == durable
+    assert not world.events(ev.Halted)
+    assert len(world.events(ev.DeployNotMade)) == durable
+
+
+@pytest.mark.parametrize("away", [0.0, 500.0], ids=["c: it runs", "c: it ended meanwhile"])
+@pytest.mark.parametrize("ok", [True, False], ids=["well", "badly"])
+def test_a_deployment_that_outlived_its_daemon_is_found_and_its_end_counts(
+    tmp_path: Path, away: float, ok: bool
+) -> None:
+    world = World(tmp_path)
+    world.deployer.seconds = 60.0
+    world.deployer.script.append(DeployOutcome(ok, "as it says", "output"))
+
+    async def main() -> None:
+        await killed(world, 5.0)
+        await asyncio.sleep(away)
+        async with world.engine() as driver:
+            ended = await driver.ended()
+            assert ended is (Condition.COMPLETED if ok else Condition.HALTED)
+            if driver.switch.halt is not None:
+                assert (driver.switch.halt.cause, driver.switch.halt.output) == (Cause.DEPLOY_FAILED, "output")
+
+    run(main())
+    assert world.deployer.deployed == ["v2 to green"]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once only", "idempotent"])
+def test_a_deployment_whose_result_is_lost_is_a_halt_or_made_again(tmp_path: Path, again: bool) -> None:
+    world = World(tmp_path)
+    world.plan = replace(world.plan, deploy_again=again)
+    world.deployer.seconds = 60.0
+
+    async def main() -> None:
+        await killed(world, 5.0)
+        for command in world.deployer.runs.values():
+            command.gone = True
+        async with world.engine() as driver:
+            if await driver.ended() is Condition.HALTED:
+                assert not again
+                assert driver.switch.halt is not None
+                assert driver.switch.halt.cause is Cause.INTERRUPTED
+                assert len(world.deployer.deployed) == 1
+                await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+    assert world.deployer.deployed == ["v2 to green"] * 2
+    assert len(world.events(ev.DeployNotMade)) == again
+
+
+def test_a_deployment_that_is_on_record_is_not_looked_for(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def main() -> None:
+        try:
+            async with world.engine() as driver:
+                await driver.deploy()
+                await driver.until(lambda: bool(world.events(ev.Deployed)))
+                raise Crash
+        except* Crash:
+            pass
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+    assert world.deployer.found == []
+
+
+def test_a_crash_while_a_deployment_is_looked_for_is_another_look(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.deployer.seconds = 60.0
+
+    async def main() -> None:
+        await killed(world, 5.0)
+        for _ in range(3):
+            try:
+                async with world.engine():
+                    await asyncio.sleep(5.0)
+                    raise Crash
+            except* Crash:
+                pass
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+    assert world.deployer.deployed == ["v2 to green"]
+    assert len(set(world.deployer.found)) == 1

@@ -99,7 +99,7 @@ class CommandDeploy(Model):
     timeout: Duration = 600.0
     directory: str | None = Field(None, description="where it runs; the service file's own directory unless given")
     variables: dict[str, str] = Field(default_factory=dict, description="environment variables, secrets by reference")
-    idempotent: bool = Field(False, description="may be run again when its outcome is not known")
+    idempotent: bool = Field(False, description="may be run again when its outcome is lost")
 
 
 class ProcessDeploy(Model):

@@ -98,8 +98,8 @@ _ENDS: dict[type[ev.Event], Condition] = {
     ev.Superseded: Condition.SUPERSEDED,
 }
 _OUTCOMES = (
-    ev.PreflightPassed, ev.WarmProven, ev.Deployed, ev.BecameHealthy, ev.SmokePassed, ev.WeightsSet, ev.OutcomeLost,
-    ev.Halted, ev.Restored, ev.RestoreLost, ev.RestoreRefused,
+    ev.PreflightPassed, ev.WarmProven, ev.Deployed, ev.DeployNotMade, ev.BecameHealthy, ev.SmokePassed, ev.WeightsSet,
+    ev.OutcomeLost, ev.Halted, ev.Restored, ev.RestoreLost, ev.RestoreRefused,
 )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 The invariants of every answer:
 * halted: nothing but waiting for a person (law 2), and what a person ordered meanwhile (`restoring`);
-* a write whose outcome is unknown is looked up before anything else is done (law 3);
+* a write whose outcome is unknown is looked up before anything else is done, then a deployment's (law 3);
 * no share of the candidate is ever lowered, and no step leads back (law 1);
 * no share is raised before the candidate has proven itself to this process, since the last halt or pause (law 5).
 """
@@ -41,13 +41,20 @@ def _next_step(state: ServiceState, now: datetime) -> st.Step | None:
         return restoring.next_step(state, now) or st.AwaitOperator()
     for point, change in state.unsettled.items():
         return st.LookUp(point, change.expected, change.target, change.split)
-    if switch.open is not None and switch.open.unknown and not switch.plan.deploy_again:
-        return st.Conclude(_deploy_unknown(switch))
+    if switch.open is not None and switch.open.unknown:
+        return st.FindDeploy()
     if switch.condition is Condition.PAUSED:
         return st.Watch(None) if state.share(switch.candidate) > 0 else st.AwaitOperator()
     if switch.word_aged:
         return st.Conclude(_word_aged(switch))
     return _running(state, switch, now)
+
+
+def run_id(switch: Switch) -> str:
+    """What the switch's present deployment, under way or next, is found by: the same for every process, another one for
+    each attempt."""
+    ended = sum(operation.step == Phase.DEPLOY for operation in switch.operations)
+    return f"{switch.id}-d{ended + 1}"
 
 
 def target_split(switch: Switch, point: str, current: Weights, share: int) -> Weights:
@@ -126,17 +133,6 @@ def _keep_warm(state: ServiceState, switch: Switch, now: datetime) -> ev.KeptWar
     if switch.kind is Kind.FAILBACK or switch.source not in state.warm:
         return ev.KeptWarm(None, None)
     return ev.KeptWarm(switch.source, now + timedelta(seconds=switch.plan.keep_warm_seconds))
-
-
-def _deploy_unknown(switch: Switch) -> ev.Halted:
-    return ev.Halted(
-        halt=switch.next_halt(),
-        phase=switch.phase,
-        cause=Cause.INTERRUPTED,
-        summary=f"the daemon ended while the deployment to {switch.candidate} ran: what became of it is not known",
-        advice=f"look at {switch.candidate}, then `resume` to run the deployment again; it has no traffic",
-        closes_step=True,
-    )
 
 
 def _has_traffic(switch: Switch, share: int) -> ev.Halted:

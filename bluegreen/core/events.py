@@ -230,6 +230,13 @@ class Deployed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class DeployNotMade(Event):
+    """A deployment whose process was lost was looked for: it was never started, or may be made again. It is, then."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class BecameHealthy(Event):
     """Enough of the candidate's targets are healthy on every switch point."""
 

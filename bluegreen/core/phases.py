@@ -60,7 +60,7 @@ def _moves(phase: Phase, onward: Moves) -> Moves:
 TRANSITIONS: Mapping[Phase, Moves] = MappingProxyType(
     {
         Phase.PREFLIGHT: _moves(Phase.PREFLIGHT, {ev.PreflightPassed: Phase.DEPLOY, ev.WarmProven: Phase.SHIFT}),
-        Phase.DEPLOY: _moves(Phase.DEPLOY, {ev.Deployed: Phase.WAIT_HEALTHY}),
+        Phase.DEPLOY: _moves(Phase.DEPLOY, {ev.Deployed: Phase.WAIT_HEALTHY, ev.DeployNotMade: Phase.DEPLOY}),
         Phase.WAIT_HEALTHY: _moves(Phase.WAIT_HEALTHY, {ev.BecameHealthy: Phase.SMOKE}),
         Phase.SMOKE: _moves(Phase.SMOKE, {ev.SmokePassed: Phase.SHIFT}),
         Phase.SHIFT: _moves(
@@ -97,6 +97,7 @@ Outcome = (
     ev.PreflightPassed
     | ev.WarmProven
     | ev.Deployed
+    | ev.DeployNotMade
     | ev.BecameHealthy
     | ev.SmokePassed
     | ev.WeightsSet
@@ -265,6 +266,8 @@ def _outcome(event: Outcome | ev.Halted) -> tuple[str, str]:
             return "done", f"{point}: {split}" + (" (found by looking)" if recovered else "")
         case ev.WeightsUnchanged(point=point):
             return "not done", f"{point}: the balancer shows that the write was not made"
+        case ev.DeployNotMade(reason=reason):
+            return "not done", reason
         case ev.OutcomeLost(point=point, reason=reason):
             return "unknown", f"{point}: {reason}"
         case ev.Halted(summary=summary):

@@ -29,6 +29,11 @@ class Deploy(Step):
 
 
 @dataclass(frozen=True, slots=True)
+class FindDeploy(Step):
+    """Find out what became of a deployment that another process began; wait for it where it still runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class WaitHealthy(Step):
     """Wait until enough of the candidate's targets are healthy."""
 

@@ -206,7 +206,9 @@ async def _first_release(layout: Layout) -> None:
     service = load(layout.config).services[SERVICE]
     deployer = open_deployer(service.deploy, SERVICE, layout.state)
     try:
-        outcome = await deployer.deploy(Scene(SERVICE, "blue", "v1", None, service.environments["blue"]))
+        outcome = await deployer.deploy(
+            Scene(SERVICE, "blue", "v1", None, service.environments["blue"]), "first", lambda _: None
+        )
     finally:
         await deployer.close()
     if not outcome.ok:

@@ -13,7 +13,7 @@ from bluegreen.errors import BlueGreenError
 from bluegreen.ports import Deployer
 
 KINDS: dict[str, Callable[[Any, str, Path], Deployer]] = {
-    "command": lambda config, _service, _directory: CommandDeployer(config),
+    "command": CommandDeployer,
     "process": ProcessDeployer,
 }
 

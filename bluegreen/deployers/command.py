@@ -1,7 +1,11 @@
-"""Deploy by a command: an argument list with placeholders, never a shell line."""
+"""Deploy by a command: an argument list with placeholders, never a shell line.
+
+The command outlives the daemon: a keeper stays with it (see `runs`), and the next daemon finds it and its end again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -11,19 +15,20 @@ from bluegreen import processes
 from bluegreen.config.placeholders import fill
 from bluegreen.config.schema import CommandDeploy
 from bluegreen.config.secrets import SecretMissing
-from bluegreen.config.values import filled, redacted
+from bluegreen.config.values import filled
+from bluegreen.deployers.runs import RunNotStarted, Runs
 from bluegreen.model import Finding
-from bluegreen.ports import DeployOutcome, Scene
+from bluegreen.ports import Alive, DeployOutcome, Found, Scene
 
 
 class CommandDeployer:
     """ports.Deployer by one command that ends with 0 when the release is in the environment."""
 
-    def __init__(self, config: CommandDeploy) -> None:
-        self._config = config
+    def __init__(self, config: CommandDeploy, service: str, state_directory: Path) -> None:
+        self._config, self._runs, self._left = config, Runs(state_directory / "runs", service), False
 
-    async def deploy(self, scene: Scene) -> DeployOutcome:
-        """See ports.Deployer."""
+    async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
+        """See ports.Deployer. What is left of earlier runs in this environment ends first."""
         try:
             names = scene.names()
             argv = [fill(part, names) for part in self._config.run]
@@ -31,14 +36,36 @@ class CommandDeployer:
             directory = fill(self._config.directory, names) if self._config.directory else None
         except (SecretMissing, KeyError) as error:
             return DeployOutcome(False, f"the command cannot be made: {missing(error)}")
-        done = await processes.run(
-            argv, timeout=self._config.timeout, variables={**facts(scene), **variables}, directory=directory,
-            secrets=secrets,
-        )  # fmt: skip
-        detail = {"command": redacted(" ".join(argv), secrets), "seconds": f"{done.seconds:.1f}"}
-        if done.exit_code is not None:
-            detail["exit"] = str(done.exit_code)
-        return DeployOutcome(done.ok, done.told(Path(argv[0]).name), done.output, detail)
+        given, timeout = {**facts(scene), **variables}, self._config.timeout
+        file = self._runs.file(scene.environment, run)
+        try:
+            await processes.surely(self._runs.start(file, argv, given, directory, secrets, timeout))
+            outcome, why = await self._ended(file, alive), "its keeper was ended"
+        except RunNotStarted as error:
+            return DeployOutcome(False, f"{argv[0]} cannot be started and kept on record: {error}")
+        except OSError as error:
+            outcome, why = None, str(error)
+        except asyncio.CancelledError:
+            await self._cancelled(file)
+            raise
+        return outcome or DeployOutcome(False, f"what became of the command is not known: {why}")
+
+    async def find(self, scene: Scene, run: str, alive: Alive) -> Found:
+        """See ports.Deployer."""
+        file = self._runs.file(scene.environment, run)
+        try:
+            if not self._runs.started(file):
+                return Found(None, started=False)
+            return Found(await self._ended(file, alive), started=True)
+        except OSError:  # it cannot be looked up: what became of it is not known
+            return Found(None, started=True)
+        except asyncio.CancelledError:
+            await self._cancelled(file)
+            raise
+
+    def leave(self) -> None:
+        """See ports.Deployer."""
+        self._left = True
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:
         """See ports.Deployer."""
@@ -49,6 +76,23 @@ class CommandDeployer:
 
     async def close(self) -> None:
         """See ports.Deployer."""
+
+    # --- parts ---
+
+    async def _ended(self, file: Path, alive: Alive) -> DeployOutcome | None:
+        """The outcome of what was started; None where it is lost."""
+        ended = await self._runs.ended(file, alive)
+        if ended is None:
+            return None
+        command, done = ended
+        detail = {"command": " ".join(command), "seconds": f"{done.seconds:.1f}"}
+        if done.exit_code is not None:
+            detail["exit"] = str(done.exit_code)
+        return DeployOutcome(done.ok, done.told(Path(command[0]).name), done.output, detail)
+
+    async def _cancelled(self, file: Path) -> None:
+        if not self._left:
+            await processes.surely(self._runs.end(file))
 
 
 def facts(scene: Scene) -> dict[str, str]:

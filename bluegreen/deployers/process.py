@@ -27,7 +27,7 @@ from bluegreen.config.secrets import SecretMissing
 from bluegreen.config.values import filled, redacted
 from bluegreen.deployers.command import executable_finding, facts, missing
 from bluegreen.model import Finding
-from bluegreen.ports import DeployOutcome, Scene
+from bluegreen.ports import Alive, DeployOutcome, Found, Scene
 
 LOOK_EVERY = 0.5
 PAUSE_MIN, PAUSE_MAX = 0.5, 30.0
@@ -89,7 +89,7 @@ class ProcessDeployer:
         self._locks: defaultdict[Path, asyncio.Lock] = defaultdict(asyncio.Lock)  # one an environment
         self._patience: defaultdict[Path, _Patience] = defaultdict(_Patience)
 
-    async def deploy(self, scene: Scene) -> DeployOutcome:
+    async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
         """See ports.Deployer. The environment's old process ends; the new one must live for `ready` seconds."""
         try:
             wanted = self._wanted(scene)
@@ -102,6 +102,13 @@ class ProcessDeployer:
                 return await self._deployed(record, wanted, secrets)
         except OSError as error:
             return DeployOutcome(False, _unrecorded(record, error))
+
+    async def find(self, scene: Scene, run: str, alive: Alive) -> Found:
+        """See ports.Deployer. It may always be done again: whatever was started before ends first."""
+        return Found(None, started=False)
+
+    def leave(self) -> None:
+        """See ports.Deployer. What is not ready yet is not left: it is done again."""
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:
         """See ports.Deployer."""

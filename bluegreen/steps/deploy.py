@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bluegreen.core import events as ev
+from bluegreen.core.decide import run_id
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import Cause
-from bluegreen.ports import Ports
+from bluegreen.ports import Alive, DeployOutcome, Ports, Scene
 from bluegreen.steps import looks
 
 
@@ -17,9 +18,35 @@ async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted 
     return looks.halted(switch, Cause.DRIFT if looks.drifted(findings) else Cause.BALANCER_UNREACHABLE, findings)
 
 
-async def run(switch: Switch, ports: Ports) -> ev.Event:
+async def run(switch: Switch, ports: Ports, alive: Alive) -> ev.Event:
     """Deployed, or a halt with the end of what the deployer printed."""
-    outcome = await ports.deployer.deploy(ports.scene(switch.candidate, switch.version, switch.artifact))
+    return _told(switch, await ports.deployer.deploy(_scene(switch, ports), run_id(switch), alive))
+
+
+async def find(switch: Switch, ports: Ports, alive: Alive) -> ev.Event:
+    """What became of the deployment that another process began: its outcome, DeployNotMade where it shall be made now,
+    or a halt: what may be done only once is not done again."""
+    found = await ports.deployer.find(_scene(switch, ports), run_id(switch), alive)
+    if found.outcome is not None:
+        return _told(switch, found.outcome)
+    if not found.started:
+        return ev.DeployNotMade("the daemon ended before it was started")
+    if switch.plan.deploy_again:
+        return ev.DeployNotMade("the daemon ended while it ran, its outcome is lost; it may be run again")
+    return looks.halted(
+        switch,
+        Cause.INTERRUPTED,
+        summary=f"the daemon ended while the deployment to {switch.candidate} ran: what became of it is not known",
+        advice=f"look at {switch.candidate}, then `resume` to run the deployment again; it has no traffic",
+        closes_step=True,
+    )
+
+
+def _scene(switch: Switch, ports: Ports) -> Scene:
+    return ports.scene(switch.candidate, switch.version, switch.artifact)
+
+
+def _told(switch: Switch, outcome: DeployOutcome) -> ev.Event:
     if outcome.ok:
         return ev.Deployed(outcome.summary, outcome.output, outcome.detail)
     return looks.halted(

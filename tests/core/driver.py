@@ -184,6 +184,8 @@ class Driver:
                 self._record([self._restore(step, move)])
             case st.LookUpRestore():
                 self._record([self._look_up_restore(step, move)])
+            case st.FindDeploy() if move.word != "bad":
+                self._record([self._found(move)])
             case st.Watch(seconds=None) if move.word != "bad":
                 return  # it watches on
             case _ if move.word == "bad":
@@ -208,6 +210,15 @@ class Driver:
             case st.Watch(seconds=float(seconds)):
                 return ev.Watched(seconds)
         raise AssertionError(f"no outcome of {step}")
+
+    def _found(self, move: Move) -> ev.Event:
+        if move.number % 3 == 0:
+            return ev.DeployNotMade("it was never started")
+        if move.word != "lose":
+            return ev.Deployed("done", "output")
+        if self.switch().plan.deploy_again:
+            return ev.DeployNotMade("its outcome is lost")
+        return halted(self.switch(), Cause.INTERRUPTED)
 
     def _failed(self, move: Move) -> ev.Halted:
         found = [finding("errors", acceptable=move.number % 2 == 0), finding("fine", ok=True)]

@@ -58,6 +58,10 @@ class Laws:
         match step:
             case st.SetWeights(point=point, split=split):
                 self._split(state, point, split)
+            case st.FindDeploy() if not self.journal.deploy_owed:
+                broken("3", "a deployment is looked for, its outcome is known")
+            case st.Deploy() if self.journal.deploy_owed:
+                broken("once", "a deployment begins while the outcome of another one is unknown")
             case st.LookUp(point=point) if point not in self.owed:
                 broken("3", f"{point} is looked up, its outcome is known")
             case _:

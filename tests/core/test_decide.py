@@ -9,7 +9,7 @@ import pytest
 
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
-from bluegreen.core.decide import LOST_MAX, WATCH_SECONDS_MAX, next_step, target_split
+from bluegreen.core.decide import LOST_MAX, WATCH_SECONDS_MAX, next_step, run_id, target_split
 from bluegreen.core.phases import WORD_SECONDS, apply, as_split
 from bluegreen.core.state import Point, ServiceState
 from bluegreen.model import Cause, Condition, Phase, Plan, Weights
@@ -98,14 +98,29 @@ def test_a_pause_watches_what_has_traffic():
     assert _next("requested paused") == st.AwaitOperator()
 
 
-def test_a_deployment_with_an_unknown_outcome_is_a_halt_unless_it_may_run_again():
-    halt = _next("requested preflight deploying restarted")
-    assert isinstance(halt, st.Conclude)
-    assert isinstance(halt.event, ev.Halted)
-    assert halt.event.cause is Cause.INTERRUPTED
-    assert halt.event.closes_step
-    again = make_plan(deploy_again=True)
-    assert _next("requested preflight deploying restarted", again) == st.Deploy()
+@pytest.mark.parametrize("again", [False, True])
+def test_a_deployment_with_an_unknown_outcome_is_looked_for_before_it_is_made_also_in_a_pause(again: bool):
+    plan = make_plan(deploy_again=again)
+    assert _next("requested preflight deploying restarted", plan) == st.FindDeploy()
+    assert _next("requested preflight deploying paused restarted", plan) == st.FindDeploy()
+    assert _next("requested preflight deploying stopped restarted", plan) == st.AwaitOperator()
+    assert _next("requested preflight deploying stopped restarted resumed", plan) == st.FindDeploy()
+
+
+def test_a_deployment_that_was_surely_not_made_is_made_by_itself():
+    assert _next("requested preflight deploying restarted undeployed") == st.Deploy()
+    assert _next("requested preflight deploying paused restarted undeployed") == st.AwaitOperator()
+    assert _next("requested preflight deploying paused restarted undeployed resumed") == st.Deploy()
+
+
+def test_an_attempt_has_the_same_name_in_every_process_and_each_attempt_another_one():
+    def name(script: str) -> str:
+        return run_id(the_switch(state_after(script)))
+
+    first = "requested preflight deploying"
+    assert name(first) == name(f"{first} restarted") == name(f"{first} restarted stopped restarted resumed") == "s1-d1"
+    assert name(f"{first} restarted undeployed deploying") == name(f"{first} broken resumed deploying") == "s1-d2"
+    assert name(f"{first} restarted undeployed deploying broken resumed deploying restarted") == "s1-d3"
 
 
 def test_an_approval_is_awaited_at_every_step_but_the_last():

@@ -79,7 +79,7 @@ def test_every_step_is_met_by_a_state():
         "", "requested", "requested preflight", "requested preflight deployed", "requested preflight deployed healthy",
         SHIFTING, f"{SHIFTING} set:50", f"{SHIFTING} set:50 watched:60", "requested halted",
         f"{SHIFTING} writing:50 lost", f"{SHIFTING} set:50 failback", "drift:300 ordered",
-        "requested halted drift:300 ordered restoring",
+        "requested halted drift:300 ordered restoring", "requested preflight deploying restarted",
     )  # fmt: skip
     met = [type(next_step(state_after(script), at(0))) for script in scripts]
     assert _names(met) == _names([*st.Step.__subclasses__(), type(None)])
@@ -115,7 +115,8 @@ def _one_of_each(live: str) -> Sequence[ev.Event]:
     return (
         ev.StepStarted("smoke"), ev.Paused(), ev.ApprovalAwaited(), ev.Approved(), ev.Resumed(), ev.Promoted(),
         ev.CheckAccepted("errors"), ev.Aborted(), ev.FailedBack("s9"), ev.Superseded("s9"), ev.PreflightPassed(),
-        ev.WarmProven(), ev.Deployed("done"), ev.BecameHealthy("all"), ev.SmokePassed(), ev.Watched(1.0),
+        ev.WarmProven(), ev.Deployed("done"), ev.DeployNotMade("not started"),
+        ev.BecameHealthy("all"), ev.SmokePassed(), ev.Watched(1.0),
         ev.WeightsSet("lb", native, native), ev.WeightsUnchanged("lb"), ev.OutcomeLost("lb", "no answer"),
         ev.StepReached(0), ev.Shifted(), ev.Baked(), ev.KeptWarm(live, datetime.max), ev.Restarted(1),
         halted(the_switch(state)),

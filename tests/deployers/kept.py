@@ -42,3 +42,7 @@ def pid_of(done: DeployOutcome) -> int:
 def record_in(directory: Path) -> dict[str, Any]:
     """What is on record of web's green process."""
     return dict(json.loads((directory / "process.web.green.json").read_text()))
+
+
+def quiet(what: str) -> None:
+    """ports.Alive for whom it is enough that the process lives."""

@@ -7,24 +7,35 @@ from typing import Any
 
 import pytest
 
+import bluegreen
 from bluegreen.config.schema import CommandDeploy, Deploy, Model
 from bluegreen.deployers import open_deployer
 from bluegreen.deployers.command import CommandDeployer
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding
 from bluegreen.ports import Deployer, DeployOutcome, Scene
+from tests.deployers.kept import quiet
 from tests.programs import alive, pids_in, sh
 
 SCENE = Scene("web", "green", "1.2.3", "sha256:abc", {"url": "http://10.0.2.10"})
 NO_VERSION = Scene("web", "green", None, None, {"url": "http://10.0.2.10"})
 
 
+@pytest.fixture(autouse=True)
+def _in_its_own_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The deployers' state is below the working directory."""
+    (tmp_path / "daemon").mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(Path(bluegreen.__file__).parent.parent))
+    monkeypatch.chdir(tmp_path / "daemon")
+
+
 def _deployer(*run: str, **rest: Any) -> Deployer:
-    return CommandDeployer(CommandDeploy.model_validate({"kind": "command", "run": list(run), **rest}))
+    config = CommandDeploy.model_validate({"kind": "command", "run": list(run), **rest})
+    return CommandDeployer(config, "web", Path("state"))
 
 
 async def _deploy(*run: str, scene: Scene = SCENE, **rest: Any) -> DeployOutcome:
-    return await _deployer(*run, **rest).deploy(scene)
+    return await _deployer(*run, **rest).deploy(scene, "run", quiet)
 
 
 async def _examine(*run: str, scene: Scene = SCENE, **rest: Any) -> Finding:
@@ -95,9 +106,9 @@ async def test_a_secret_is_resolved_at_use_and_told_to_nobody_else(tmp_path: Pat
         variables={"FILE": f"${{file:{file}}}", "ENV": "Bearer ${env:THE_TOKEN}"},
     )
     monkeypatch.setenv("THE_TOKEN", "env-s3cret")
-    assert not (await deployer.deploy(SCENE)).ok
+    assert not (await deployer.deploy(SCENE, "run", quiet)).ok
     file.write_text("f1le-n3w\n")
-    done = await deployer.deploy(SCENE)
+    done = await deployer.deploy(SCENE, "run", quiet)
     assert done.ok
     assert done.output == "*** Bearer ***\n"
     assert "s3cret" not in repr(done)
@@ -218,4 +229,4 @@ async def test_a_command_leaves_nothing_to_keep(tmp_path: Path):
     await deployer.keep(lambda _: True)
     await deployer.close()
     await deployer.close()
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "runs").exists()

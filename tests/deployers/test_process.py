@@ -13,7 +13,7 @@ import pytest
 from bluegreen import processes
 from bluegreen.model import Finding
 from bluegreen.ports import Scene
-from tests.deployers.kept import NOTE, Open, kept, pid_of, scene
+from tests.deployers.kept import NOTE, Open, kept, pid_of, quiet, scene
 from tests.programs import alive, carrying, kill, needs_root, pids_in, python, sh, unprivileged, until
 
 
@@ -40,7 +40,7 @@ async def test_what_is_deployed_runs_and_serves(make: Open, tmp_path: Path):
     code = "import http.server as h, sys; h.test(h.SimpleHTTPRequestHandler, port=int(sys.argv[1]), bind='127.0.0.1')"
     serve = python(code, "{port}")
     deployer = make(*serve, directory=str(tmp_path))
-    pid = pid_of(await deployer.deploy(scene(port=str(port))))
+    pid = pid_of(await deployer.deploy(scene(port=str(port)), "run", quiet))
     answers: list[str | None] = [None]
     async with asyncio.timeout(10):
         while answers[-1] is None:
@@ -51,14 +51,14 @@ async def test_what_is_deployed_runs_and_serves(make: Open, tmp_path: Path):
 
 async def test_placeholders_and_facts_reach_the_process(make: Open):
     line = 'echo "$1 $V $BLUEGREEN_SERVICE $BLUEGREEN_ENVIRONMENT $BLUEGREEN_VERSION"; exec sleep 60'
-    done = await make(*sh(line, "{version}"), variables={"V": "v{version}"}).deploy(scene("1.2.3"))
+    done = await make(*sh(line, "{version}"), variables={"V": "v{version}"}).deploy(scene("1.2.3"), "run", quiet)
     log = Path(done.detail["log"])
     await until(lambda: log.read_text() == "1.2.3 v1.2.3 web green 1.2.3\n")
 
 
 async def test_a_process_that_ends_before_it_is_ready_is_a_failed_deployment(make: Open):
     deployer = make(*sh("echo cannot bind >&2; exit 1"), ready="30s")
-    done = await deployer.deploy(scene())
+    done = await deployer.deploy(scene(), "run", quiet)
     assert not done.ok
     assert done.summary == "the process ended within 30 s of its start"
     assert done.output == "cannot bind\n"
@@ -66,15 +66,15 @@ async def test_a_process_that_ends_before_it_is_ready_is_a_failed_deployment(mak
 
 async def test_a_failed_deployment_shows_its_own_output_alone(make: Open):
     deployer = make(*sh('echo "this is $BLUEGREEN_VERSION"; exit 1'))
-    await deployer.deploy(scene("1"))
-    assert (await deployer.deploy(scene("2"))).output == "this is 2\n"
+    await deployer.deploy(scene("1"), "run", quiet)
+    assert (await deployer.deploy(scene("2"), "run", quiet)).output == "this is 2\n"
 
 
 async def test_a_failed_deployment_is_not_started_again(make: Open, tmp_path: Path):
     starts = tmp_path / "starts"
     deployer = make(*sh(NOTE + "sleep 0.05; exit 1", str(starts)), ready="1s")
     async with kept(deployer):
-        assert not (await deployer.deploy(scene())).ok
+        assert not (await deployer.deploy(scene(), "run", quiet)).ok
         await asyncio.sleep(0.3)  # fifteen looks of the keeper
     assert len(pids_in(starts)) == 1
 
@@ -84,7 +84,7 @@ async def test_a_secret_is_not_in_the_record_nor_in_what_is_told(
 ):
     monkeypatch.setenv("THE_TOKEN", "s3cret")
     deployer = make(*sh('echo "token $T of $V"; exit 1'), variables={"T": "${env:THE_TOKEN}", "V": "{version}"})
-    done = await deployer.deploy(scene("${env:THE_TOKEN}"))
+    done = await deployer.deploy(scene("${env:THE_TOKEN}"), "run", quiet)
     assert done.output == "token *** of ${env:THE_TOKEN}\n"
     assert "s3cret" not in (tmp_path / "process.web.green.json").read_text()
 
@@ -102,7 +102,7 @@ async def test_a_secret_is_not_in_the_record_nor_in_what_is_told(
 async def test_what_cannot_be_started_is_told_and_nothing_is_kept(change: dict[str, Any], said: str, make: Open):
     run = change.pop("run", ["sleep", "60"])
     deployer = make(*run, **change)
-    done = await deployer.deploy(scene())
+    done = await deployer.deploy(scene(), "run", quiet)
     assert not done.ok
     assert said in done.summary
     (finding,) = await deployer.examine(scene())
@@ -120,10 +120,11 @@ open(sys.argv[2], "a").write(f"{os.getpid()}\\n")
 time.sleep(60)
 """
     deployer = make(*python(code, str(port), str(pids)), ready="300ms")
-    first = pid_of(await deployer.deploy(scene("1")))
+    first = pid_of(await deployer.deploy(scene("1"), "run", quiet))
     await until(lambda: len(pids_in(pids)) == 2)
     old = pids_in(pids)
-    second = pid_of(await deployer.deploy(scene("2")))  # it could not bind, were the old one's child still there
+    # it could not bind, were the old one's child still there
+    second = pid_of(await deployer.deploy(scene("2"), "run", quiet))
     assert first != second
     assert [alive(pid) for pid in old] == [False, False]
     assert alive(second)
@@ -133,15 +134,15 @@ async def test_the_old_process_has_its_time_to_finish(make: Open, tmp_path: Path
     done = tmp_path / "done"
     line = 'trap "sleep 0.5; touch $1; exit" TERM; echo ready; while true; do sleep 0.02; done'
     deployer = make(*sh(line, str(done)))
-    pid_of(await deployer.deploy(scene("1")))
-    pid_of(await deployer.deploy(scene("2")))
+    pid_of(await deployer.deploy(scene("1"), "run", quiet))
+    pid_of(await deployer.deploy(scene("2"), "run", quiet))
     assert done.exists()
 
 
 async def test_a_process_that_does_not_want_to_end_is_ended(make: Open):
     deployer = make(*sh("trap '' TERM; while true; do sleep 0.02; done"), stop_timeout="100ms")
-    first = pid_of(await deployer.deploy(scene("1")))
-    pid_of(await deployer.deploy(scene("2")))
+    first = pid_of(await deployer.deploy(scene("1"), "run", quiet))
+    pid_of(await deployer.deploy(scene("2"), "run", quiet))
     assert not alive(first)
 
 
@@ -163,7 +164,7 @@ config = ProcessDeploy(kind="process", run=run, ready="500ms", stop_timeout="200
 async def main():
     deployer = ProcessDeployer(config, "web", Path(sys.argv[1]))
     for version in "12":
-        done = await deployer.deploy(Scene("web", "green", version, None))
+        done = await deployer.deploy(Scene("web", "green", version, None), "run", print)
         print(done.ok, done.summary)
 asyncio.run(main())
 """
@@ -184,17 +185,17 @@ asyncio.run(main())
 @pytest.mark.parametrize("since", [0, 1])
 async def test_a_full_disk_is_a_failed_deployment_and_what_ran_is_found_again(since: int, make: Open, tmp_path: Path):
     deployer = make("sleep", "60")
-    pids = [pid_of(await deployer.deploy(scene(str(version)))) for version in range(since)]
+    pids = [pid_of(await deployer.deploy(scene(str(version)), "run", quiet)) for version in range(since)]
     full = tmp_path / "process.web.green.new"
     full.symlink_to("/dev/full")
-    done = await deployer.deploy(scene("2"))
+    done = await deployer.deploy(scene("2"), "run", quiet)
     assert not done.ok
     assert done.summary == (
         f"it cannot be started and kept on record in {tmp_path}: No space left on device; mend that and try again"
     )
     assert [alive(pid) for pid in pids] == [True] * since  # nothing was done that could not be put on record
     full.unlink()
-    pids.append(pid_of(await deployer.deploy(scene("2"))))
+    pids.append(pid_of(await deployer.deploy(scene("2"), "run", quiet)))
     assert [alive(pid) for pid in pids] == [False] * since + [True]
 
 
@@ -202,9 +203,9 @@ async def test_environments_and_services_do_not_touch_each_other(make: Open):
     """Names that look alike when they are put together, too."""
     deployers = {"web": make("sleep", "60"), "web-x": make("sleep", "60", service="web-x")}
     pids = [
-        pid_of(await deployers["web"].deploy(scene(environment="x-blue"))),
-        pid_of(await deployers["web"].deploy(scene(environment="green"))),
-        pid_of(await deployers["web-x"].deploy(Scene("web-x", "blue", "1", None))),
+        pid_of(await deployers["web"].deploy(scene(environment="x-blue"), "run", quiet)),
+        pid_of(await deployers["web"].deploy(scene(environment="green"), "run", quiet)),
+        pid_of(await deployers["web-x"].deploy(Scene("web-x", "blue", "1", None), "run", quiet)),
     ]
     assert [alive(pid) for pid in pids] == [True, True, True]
 
@@ -213,7 +214,7 @@ async def test_a_cancelled_deployment_ends_what_it_started(make: Open, tmp_path:
     pids = tmp_path / "pids"
     deployer = make(*sh(NOTE + "sleep 60 & wait", str(pids)), ready="60s")
     async with asyncio.TaskGroup() as group:
-        task = group.create_task(deployer.deploy(scene()))
+        task = group.create_task(deployer.deploy(scene(), "run", quiet))
         await until(lambda: pids_in(pids))
         task.cancel()
     assert carrying(mark) == []

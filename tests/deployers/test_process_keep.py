@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bluegreen.deployers import process as under_test
-from tests.deployers.kept import NOTE, Open, kept, pid_of, record_in, scene
+from tests.deployers.kept import NOTE, Open, kept, pid_of, quiet, record_in, scene
 from tests.programs import alive, kill, pids_in, sh, until, zombies
 
 pytestmark = pytest.mark.usefixtures("no_strangers")
@@ -22,24 +22,24 @@ pytestmark = pytest.mark.usefixtures("no_strangers")
 async def test_a_killed_process_is_started_again(make: Open, tmp_path: Path):
     starts = tmp_path / "starts"
     deployer = make(*sh(NOTE + "exec sleep 60", str(starts)))
-    first = pid_of(await deployer.deploy(scene()))
+    first = pid_of(await deployer.deploy(scene(), "run", quiet))
     async with kept(deployer):
         os.kill(first, signal.SIGKILL)
         await until(lambda: len(pids_in(starts)) == 2)
         second = pids_in(starts)[1]
         assert alive(second)
         await until(lambda: not Path(f"/proc/{first}").exists())
-    third = pid_of(await deployer.deploy(scene("2")))
+    third = pid_of(await deployer.deploy(scene("2"), "run", quiet))
     assert not alive(second)
     assert alive(third)
 
 
 async def test_a_live_process_is_started_again_while_the_other_side_is_being_deployed(make: Open, tmp_path: Path):
     live = make(*sh(NOTE + "exec sleep 60", str(tmp_path / "starts")), ready="100ms")
-    pid = pid_of(await live.deploy(scene(environment="blue")))
+    pid = pid_of(await live.deploy(scene(environment="blue"), "run", quiet))
     deployer = make("sleep", "60", ready="60s")
     async with kept(deployer), asyncio.TaskGroup() as group:
-        deploying = group.create_task(deployer.deploy(scene("2")))
+        deploying = group.create_task(deployer.deploy(scene("2"), "run", quiet))
         await until(lambda: (tmp_path / "process.web.green.json").exists() and record_in(tmp_path)["pid"])
         os.kill(pid, signal.SIGKILL)
         await until(lambda: len(pids_in(tmp_path / "starts")) == 2)
@@ -51,7 +51,7 @@ async def test_a_full_disk_does_not_end_the_keeper(make: Open, tmp_path: Path, m
     monkeypatch.setattr(under_test, "LOG_BYTES_MAX", 1000)
     starts = tmp_path / "starts"
     deployer = make(*sh(NOTE + "exec sleep 60", str(starts)))
-    done = await deployer.deploy(scene())
+    done = await deployer.deploy(scene(), "run", quiet)
     log, full = Path(done.detail["log"]), [tmp_path / "process.web.green.new", tmp_path / "process.web.green.log.1"]
     for file in full:
         file.symlink_to("/dev/full")
@@ -73,7 +73,7 @@ async def test_what_was_halted_while_the_keeper_tidied_up_is_not_started_again(m
     starts, child = tmp_path / "starts", tmp_path / "child"
     line = NOTE + "(trap '' TERM; sh -c 'echo $PPID' > \"$2\"; while true; do sleep 0.02; done) & wait"
     deployer = make(*sh(line, str(starts), str(child)))
-    pid = pid_of(await deployer.deploy(scene()))
+    pid = pid_of(await deployer.deploy(scene(), "run", quiet))
     await until(lambda: pids_in(child))
     asked = []
 
@@ -96,7 +96,7 @@ async def test_the_pause_before_each_start_grows(make: Open, tmp_path: Path, mon
     times = tmp_path / "times"
     line = 'date +%s%N >> "$1"; test -e "$2" || exec sleep 60; exit 1'
     deployer = make(*sh(line, str(times), str(tmp_path / "broken")))
-    pid = pid_of(await deployer.deploy(scene()))
+    pid = pid_of(await deployer.deploy(scene(), "run", quiet))
     (tmp_path / "broken").touch()
     os.kill(pid, signal.SIGKILL)
     async with kept(deployer):
@@ -111,7 +111,7 @@ async def test_what_cannot_be_started_again_is_in_its_log_and_is_tried_again(mak
     program = tmp_path / "server"
     program.symlink_to("/bin/sleep")
     deployer = make(str(program), "60")
-    done = await deployer.deploy(scene())
+    done = await deployer.deploy(scene(), "run", quiet)
     program.unlink()
     os.kill(pid_of(done), signal.SIGKILL)
     log = Path(done.detail["log"])
@@ -126,7 +126,7 @@ async def test_the_process_outlives_the_deployer_and_the_next_one_finds_it(make:
     starts = tmp_path / "starts"
     run = sh(NOTE + "exec sleep 60", str(starts))
     first = make(*run)
-    pid = pid_of(await first.deploy(scene()))
+    pid = pid_of(await first.deploy(scene(), "run", quiet))
     await first.close()
     await first.close()
     assert alive(pid)
@@ -137,7 +137,7 @@ async def test_the_process_outlives_the_deployer_and_the_next_one_finds_it(make:
         assert pids_in(starts) == [pid]
         os.kill(pid, signal.SIGKILL)
         await until(lambda: len(pids_in(starts)) == 2)
-    pid_of(await second.deploy(scene("2")))
+    pid_of(await second.deploy(scene("2"), "run", quiet))
     assert not alive(pids_in(starts)[1])
 
 
@@ -146,7 +146,7 @@ async def test_another_process_with_the_same_pid_is_not_touched(make: Open, tmp_
     try:
         await asyncio.sleep(0.05)  # start times are told in hundredths of a second
         deployer = make("sleep", "60")
-        gone = pid_of(await deployer.deploy(scene()))
+        gone = pid_of(await deployer.deploy(scene(), "run", quiet))
         kill(gone)
         await until(lambda: not alive(gone))
         file = tmp_path / "process.web.green.json"
@@ -154,7 +154,7 @@ async def test_another_process_with_the_same_pid_is_not_touched(make: Open, tmp_
         async with kept(deployer):
             await until(lambda: record_in(tmp_path)["pid"] not in (0, stranger.pid))
         file.write_text(json.dumps({**record_in(tmp_path), "pid": stranger.pid}))
-        pid_of(await deployer.deploy(scene("2")))
+        pid_of(await deployer.deploy(scene("2"), "run", quiet))
         assert stranger.poll() is None
     finally:
         stranger.kill()
@@ -165,13 +165,13 @@ async def test_a_record_that_is_garbage_stops_nobody(make: Open, tmp_path: Path)
     for text in ("", "[]", "{}", '{"pid": 1}', "\0"):
         (tmp_path / "process.web.green.json").write_text(text)
         deployer = make("sleep", "60")
-        assert (await deployer.deploy(scene())).ok, text
+        assert (await deployer.deploy(scene(), "run", quiet)).ok, text
 
 
 async def test_the_log_is_bounded_and_its_end_is_kept(make: Open, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(under_test, "LOG_BYTES_MAX", 10_000)
     deployer = make(*sh("i=0; while true; do echo line $i; i=$((i+1)); test $((i % 100)) = 0 && sleep 0.005; done"))
-    log = Path((await deployer.deploy(scene())).detail["log"])
+    log = Path((await deployer.deploy(scene(), "run", quiet)).detail["log"])
     old, sizes = log.with_suffix(".log.1"), [0]
 
     def turned() -> bool:
@@ -188,7 +188,7 @@ async def test_the_log_is_bounded_and_its_end_is_kept(make: Open, monkeypatch: p
 async def test_no_zombie_stays(make: Open):
     deployer = make("sleep", "60")
     for version in "123":
-        pid = pid_of(await deployer.deploy(scene(version)))
+        pid = pid_of(await deployer.deploy(scene(version), "run", quiet))
     kill(pid)
     async with kept(deployer):
         await until(lambda: not Path(f"/proc/{pid}").exists())

@@ -29,7 +29,7 @@ Reached = Callable[[str], Awaitable[None]]
 STEPS = ("preflight", "deploy", "wait_healthy", "smoke", "shift", "set_weights")
 CALLS = (
     "balancer.read", "balancer.write", "balancer.targets", "balancer.examine",
-    "deployer.deploy", "deployer.examine", "check.look",
+    "deployer.deploy", "deployer.find", "deployer.examine", "check.look",
 )  # fmt: skip
 EDGES = ("before", "after")
 

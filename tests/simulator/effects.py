@@ -47,6 +47,8 @@ class EffectLaws:
         self.holds: dict[str, str | None] = {}
         """What was really deployed, by environment."""
         self.running: set[str] = set()
+        self.begun = False
+        """Whether the deployment that was last intended really began."""
         self.version: str | None = None
 
     # --- the journal ---
@@ -66,6 +68,10 @@ class EffectLaws:
                     self.shown.clear()
             case ev.CheckAccepted(check=check):
                 self.accepted.add(check)
+            case ev.StepStarted(step="deploy"):
+                self.begun = False
+            case ev.DeployNotMade(reason=reason) if self.begun and not self.journal.again:
+                broken(Law.ONCE_ONLY, f"a deployment that did begin is called not made: {reason}")
             case ev.StepStarted(step="set_weights") | ev.RestoreStarted():
                 self.sent.clear()
                 self.lost = False
@@ -184,6 +190,7 @@ class EffectLaws:
         if self.running:
             broken(Law.ONCE_ONLY, f"a deploy command starts while one runs in {sorted(self.running)}")
         self.running.add(environment)
+        self.begun = True
         self.holds[environment] = None
         self.proofs = Proofs()
 

@@ -138,7 +138,7 @@ async def _cleans_up(self):
     if switch is not None and switch.condition is Condition.HALTED and switch.phase in (Phase.SMOKE, Phase.DEPLOY):
         ports = self.ports()
         with contextlib.suppress(Exception):
-            await ports.deployer.deploy(ports.scene(switch.candidate, "v0", None))
+            await ports.deployer.deploy(ports.scene(switch.candidate, "v0", None), "clean-up", lambda _: None)
 
 
 def _takes_the_warm(request, state, now):

@@ -36,6 +36,7 @@ class Fault(StrEnum):
     DRIVER_RAISES = "defect in a balancer's driver"
     DEPLOY_FAILS = "deploy command fails"
     DEPLOY_HANGS = "deploy command hangs"
+    DEPLOY_LOST = "deploy command lost with its keeper"
     CRASH = "kill -9"
     RESTART = "SIGTERM and restart"
     APPEND_UNKNOWN = "append with an I/O error"
@@ -50,6 +51,7 @@ ALWAYS = (Fault.OPERATOR,)
 ODDS_MAX = {
     Fault.CRASH: 0.02,
     Fault.RESTART: 0.3,
+    Fault.DEPLOY_LOST: 1.0,
     Fault.DISK_FULL: 0.05,
     Fault.APPEND_UNKNOWN: 0.05,
     Fault.DRIFT: 0.3,

@@ -26,7 +26,7 @@ from bluegreen.errors import (
     Unreachable,
 )
 from bluegreen.model import WHOLE, Finding, Plan, Target, TargetState, Weights
-from bluegreen.ports import DeployOutcome, Enough, Environment, Ports, Scene, Setup
+from bluegreen.ports import Alive, DeployOutcome, Enough, Environment, Found, Ports, Scene, Setup
 from bluegreen.store.memory import MemoryStore
 from tests.invariants import LawBroken
 from tests.simulator.effects import EffectLaws
@@ -139,7 +139,7 @@ class World:
         """A process is ending in good order at this moment."""
         self.balancers = {name: Balancer(name, self) for name in self.layout.points}
         self.checks = {name: Check(name, self) for name in ("orders", "version", "errors")}
-        self.deployer = Deployer(self)
+        self.commands: dict[str, Command] = {}
         self.history: list[str] = []
         """Every effect in its order: with the journal, what two runs of one seed must have in common."""
 
@@ -155,7 +155,7 @@ class World:
             service="web",
             environments=tuple(Environment(name, {}) for name in self.layout.environments),
             balancers=dict(self.balancers),
-            deployer=self.deployer,
+            deployer=Deployer(self),
             smoke=(self.checks["orders"], self.checks["version"]),
             smoke_unversioned=frozenset({"orders"}),
             gates=(self.checks["errors"],),
@@ -179,6 +179,13 @@ class World:
         """Whether a balancer has told the daemon, a moment ago or earlier, that the environment has traffic."""
         told = [one.told for one in self.balancers.values() if one.told is not None]
         return any(weights.share(environment) for weights, at in told if at < self.time() - 0.5)
+
+    def command_ends(self, command: Command) -> None:
+        """A deploy command ended, or was ended."""
+        if not command.done:
+            command.done = True
+            ok = command.outcome is not None and command.outcome.ok
+            self.laws.deploy_ends(command.scene.environment, command.scene.version, ok)
 
     def storm_over(self) -> None:
         """Nothing strikes any more, and what was ill is well; what another hand changed stays changed."""
@@ -291,25 +298,58 @@ class Balancer:
             raise Throttled(f"{self.point}: too many requests")
 
 
+@dataclass
+class Command:
+    """A deploy command. It outlives the daemon; `done`: it ended, by itself or by somebody."""
+
+    scene: Scene
+    ends_at: float
+    outcome: DeployOutcome | None
+    """None: ended before it was done, or lost with its keeper."""
+    done: bool = False
+
+
 class Deployer:
-    """ports.Deployer: a command that takes its time."""
+    """ports.Deployer of one process: a command that takes its time, and goes on where it is left."""
 
     def __init__(self, world: World) -> None:
-        self._world = world
+        self._world, self._left = world, False
 
-    async def deploy(self, scene: Scene) -> DeployOutcome:
-        world, ok = self._world, False
+    async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
+        world = self._world
         world.laws.deploy_begins(scene.environment, scene.version, world.told_to_carry(scene.environment))
         world.tell(f"{scene.version} is deployed to {scene.environment}")
+        takes, outcome = world.dice.uniform(0.001, 3.0), DeployOutcome(True, "deployed")
+        if world.weather.strikes(Fault.DEPLOY_HANGS):
+            takes, outcome = takes + 30.0, DeployOutcome(False, "time-out")
+        elif world.weather.strikes(Fault.DEPLOY_FAILS):
+            outcome = DeployOutcome(False, "ended with 3")
+        command = world.commands[run] = Command(scene, world.time() + takes, outcome)
+        asyncio.get_running_loop().call_later(takes, world.command_ends, command)
+        return await self._ended(command) or DeployOutcome(False, "lost")
+
+    async def find(self, scene: Scene, run: str, alive: Alive) -> Found:
+        command = self._world.commands.get(run)
+        if command is None:
+            return Found(None, started=False)
+        if self._world.weather.strikes(Fault.DEPLOY_LOST):
+            command.outcome = None
+            self._world.command_ends(command)
+        return Found(await self._ended(command), started=True)
+
+    async def _ended(self, command: Command) -> DeployOutcome | None:
         try:
-            await world.pause(3.0)
-            if world.weather.strikes(Fault.DEPLOY_HANGS):
-                await asyncio.sleep(30.0)
-                return DeployOutcome(False, "time-out")
-            ok = not world.weather.strikes(Fault.DEPLOY_FAILS)
-            return DeployOutcome(ok, "deployed" if ok else "ended with 3")
-        finally:
-            world.laws.deploy_ends(scene.environment, scene.version, ok)
+            while not command.done:  # noqa: ASYNC110 - the world ends it, by its own time
+                await asyncio.sleep(max(command.ends_at - self._world.time(), 0.001))
+        except asyncio.CancelledError:
+            if not self._left and not command.done:
+                command.outcome = None
+                self._world.command_ends(command)
+            raise
+        return command.outcome
+
+    def leave(self) -> None:
+        self._left = True
 
     async def examine(self, scene: Scene) -> tuple[Finding, ...]:
         return ()

@@ -1,0 +1,183 @@
+"""Deploy commands on record: how one is started under a keeper, found again, waited for and ended.
+
+A run has a record (`SERVICE.ENVIRONMENT.RUN.json`) that is durable before anything is started, and a result
+(`SERVICE.ENVIRONMENT.RUN.result`) that its keeper writes. The keeper gets its job only after its pid is on record: a
+record without a pid says that no command was ever started. No secret is written down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+from bluegreen import processes
+from bluegreen.config.values import redacted
+from bluegreen.deployers import keeper
+from bluegreen.processes import Finished
+
+LOOK_EVERY = 0.2
+TELL_EVERY = 1.0
+SLACK_SECONDS = 10.0
+"""How much longer than its command's time a keeper has: to start, to end a whole tree, and to write that down."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What is on record of a run. `pid` and `started` are the keeper's; 0: the command was not started. `mark` finds
+    keeper and command; `command` is without its secrets; `timeout` in seconds."""
+
+    run: str
+    mark: str
+    pid: int
+    started: int
+    command: list[str]
+    timeout: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether its keeper lives. Raises OSError where it cannot look."""
+        return processes.start_time(self.pid) == self.started
+
+    @property
+    def alive(self) -> bool:
+        """Whether anything of it lives. Raises OSError where it cannot look."""
+        return self.kept or bool(processes.members(self.mark))
+
+
+class RunNotStarted(Exception):
+    """Nothing was started, and nothing will be; says why."""
+
+
+class Runs:
+    """The runs of one service."""
+
+    def __init__(self, directory: Path, service: str) -> None:
+        self._directory, self._service = directory, service
+
+    def file(self, environment: str, run: str) -> Path:
+        """Where that run is on record, if it is."""
+        return self._directory / f"{self._service}.{environment}.{run}.json"
+
+    async def start(
+        self, file: Path, argv: Sequence[str], variables: Mapping[str, str], directory: str | None,
+        secrets: Sequence[str], timeout: float,
+    ) -> None:  # fmt: skip
+        """Start the command under a keeper; earlier runs of the environment end and go. Not to be cancelled midway.
+
+        Raises RunNotStarted.
+        """
+        try:
+            await self._start(file, argv, variables, directory, secrets, timeout)
+        except OSError as error:
+            raise RunNotStarted(error.strerror or str(error)) from error
+
+    def started(self, file: Path) -> bool:
+        """Whether the command may have been started. Raises OSError where it cannot look."""
+        if not file.exists():
+            return False
+        run = _read(file)
+        return run is None or run.pid != 0
+
+    async def ended(self, file: Path, alive: Callable[[str], None]) -> tuple[list[str], Finished] | None:
+        """The command and how it ended, once nothing can change that; None: lost. `alive` as in ports.Alive.
+
+        What lives longer than it may is ended. Raises OSError where it cannot look.
+        """
+        if (run := _read(file)) is None:
+            return None
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + run.timeout + SLACK_SECONDS - processes.age(run.started)
+        told = loop.time()
+        while loop.time() < deadline:
+            with contextlib.suppress(OSError):  # it cannot look just now: it goes on trying until the deadline
+                living = run.alive
+                if (done := _finished(file)) is not None:  # asked for last: it may have come meanwhile
+                    return run.command, done
+                if not living:
+                    return None
+                if loop.time() >= told:
+                    told = loop.time() + TELL_EVERY
+                    alive(f"process {run.pid} runs for {processes.age(run.started):.0f} s")
+            await asyncio.sleep(LOOK_EVERY)
+        await self.end(file)
+        return None
+
+    async def end(self, file: Path) -> None:
+        """End the run's whole tree: its keeper knows every process of it; what is left is found by the mark."""
+        if (run := _read(file)) is None:
+            return
+        deadline = asyncio.get_running_loop().time() + processes.GRACE_SECONDS * 3
+        if run.kept:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(run.pid, signal.SIGTERM)
+        while run.kept and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - no event of ours tells
+            await asyncio.sleep(0.02)
+        await processes.end(run.mark)
+
+    async def _start(
+        self, file: Path, argv: Sequence[str], variables: Mapping[str, str], directory: str | None,
+        secrets: Sequence[str], timeout: float,
+    ) -> None:  # fmt: skip
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._clear(file)
+        command = [redacted(part, secrets) for part in argv]
+        run = Run(file.name.split(".")[2], uuid4().hex, 0, 0, command, timeout)
+        keeper.write(file, asdict(run))
+        job = keeper.Job(
+            list(argv), timeout, variables, directory, list(secrets), processes.OUTPUT_MAX,
+            str(_result_of(file).resolve()),
+        )  # fmt: skip
+        source, sink = os.pipe()
+        with os.fdopen(sink, "wb") as stream:
+            try:
+                pid = processes.detach(
+                    [sys.executable, "-m", keeper.__name__], mark=run.mark, output=subprocess.DEVNULL, variables={},
+                    directory=None, source=source,
+                )  # fmt: skip
+            finally:
+                os.close(source)
+            keeper.write(file, asdict(replace(run, pid=pid, started=processes.start_time(pid) or 0)))
+            with contextlib.suppress(BrokenPipeError):  # it is gone already: seen by whoever waits for it
+                await asyncio.to_thread(_hand_over, stream.fileno(), json.dumps(asdict(job)).encode())
+
+    async def _clear(self, file: Path) -> None:
+        """Earlier runs in the same environment go. One that has a result has ended by itself: what it left stays."""
+        environment = file.name.split(".")[1]
+        for record in self._directory.glob(f"{self._service}.{environment}.*.json"):
+            if _finished(record) is None:
+                await self.end(record)
+            record.unlink(missing_ok=True)
+            _result_of(record).unlink(missing_ok=True)
+        keeper.sync(self._directory)
+
+
+def _hand_over(descriptor: int, job: bytes) -> None:
+    left = memoryview(job)
+    while left:
+        left = left[os.write(descriptor, left) :]
+
+
+def _result_of(file: Path) -> Path:
+    return file.with_suffix(".result")
+
+
+def _read(file: Path) -> Run | None:
+    """The record; None where there is none that can be understood. Raises OSError where it cannot be read."""
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+        return Run(**json.loads(file.read_bytes()))
+    return None
+
+
+def _finished(file: Path) -> Finished | None:
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
+        return Finished(**json.loads(_result_of(file).read_bytes()))
+    return None
