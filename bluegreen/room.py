@@ -16,11 +16,14 @@ LOOK_EVERY = 1.0
 
 async def keep_room(store: Store, clock: Clock, say: Callable[[Finding | None], None]) -> None:
     """Until cancelled. `say` gets what ails the journal when that begins, and None when it is over."""
-    ailing = False
+    said = False
     while True:
         if store.trouble is not None:
+            if not said:
+                say(store.trouble)
+            said = True
             await store.writable()
-        if (store.trouble is not None) != ailing:
-            ailing = not ailing
-            say(store.trouble)
+        if said and store.trouble is None:
+            say(None)
+            said = False
         await clock.sleep(LOOK_EVERY)

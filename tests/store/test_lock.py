@@ -24,15 +24,16 @@ import sys
 from pathlib import Path
 from bluegreen.store.lock import Lock
 Lock(Path(sys.argv[1])).acquire("daemon")
+much = b"x" * (int(sys.argv[2]) << 20)
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
 @contextmanager
-def a_holder(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that holds the lock, and does nothing else."""
-    program = [sys.executable, "-c", HOLDS, str(path)]
+def a_holder(path: Path, mib: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that holds the lock, and does nothing else; with so much memory, its end takes a while."""
+    program = [sys.executable, "-c", HOLDS, str(path), str(mib)]
     with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"held\n"
@@ -110,7 +111,7 @@ def test_what_ended_and_is_not_yet_waited_for_is_not_alive(tmp_path: Path) -> No
 
 
 def test_a_holder_that_does_not_end_is_said(tmp_path: Path) -> None:
-    with a_holder(tmp_path / "lock") as child, pytest.raises(StoreError, match=f"process {child.pid} does not end"):
+    with a_holder(tmp_path / "lock", 256) as child, pytest.raises(StoreError, match=f"{child.pid} does not end"):
         end_holder(tmp_path / "lock", seconds=0)
 
 
