@@ -13,9 +13,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from bluegreen import hands
 from bluegreen.book import Book, keep_nothing
@@ -31,9 +31,9 @@ from bluegreen.life import Sign, beating
 from bluegreen.model import Cause, Condition, Finding, Phase
 from bluegreen.observe import ANSWER_SECONDS, Past, Seen, in_turn, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
+from bluegreen.running import Running
 from bluegreen.steps import deploy, looks, restore, shift, trace
-
-T = TypeVar("T")
+from bluegreen.toolbox import Toolbox
 
 STOP_SECONDS = 7.0
 """How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
@@ -55,21 +55,18 @@ class ServiceEngine:
         observe_every: float,
         card: CardKeeper | None = None,
     ) -> None:
-        self.setup = setup
+        self._tools = Toolbox(setup, workshop)
         self.seen: dict[str, Seen] = {}
-        self.sign: Sign | None = None
         self.card = card
         self._past = Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)
         self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
-        self._ports = workshop.open(setup)
-        self._pinned: tuple[str, Ports] | None = None
         self._lock = asyncio.Lock()
         self._balancers = asyncio.Lock()
-        self._wake, self._looked, self._reopened, self._stopping = (asyncio.Event() for _ in range(4))
-        self._effect: asyncio.Task[ev.Event] | None = None
+        self._wake, self._looked, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._running = Running(clock, self._wake, lambda: self.state)
 
     # --- the way in ---
 
@@ -96,7 +93,7 @@ class ServiceEngine:
             if ask.key is not None and ask.key in self.state.keys:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
-            if isinstance(request, ad.Abort) and (self._effect is not None or self._deploy_left()):
+            if isinstance(request, ad.Abort) and (self._running.effect is not None or self._deploy_left()):
                 events = (await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
@@ -123,6 +120,11 @@ class ServiceEngine:
         self._looked.set()
 
     @property
+    def sign(self) -> Sign | None:
+        """The last sign of life of the step that runs."""
+        return self._running.sign
+
+    @property
     def state(self) -> ServiceState:
         """What the journal adds up to."""
         return self.book.state
@@ -136,14 +138,14 @@ class ServiceEngine:
         """What ails the journal; None where all is well."""
         return self._store.trouble
 
+    @property
+    def setup(self) -> Setup:
+        """The configuration of the next switch."""
+        return self._tools.setup
+
     def ports(self) -> Ports:
         """What the open switch works with: the configuration it started with, else the present one."""
-        switch = self.state.open_switch
-        if switch is None or switch.config_hash == self.setup.config_hash:
-            return self._ports
-        if self._pinned is None or self._pinned[0] != switch.id:
-            self._pinned = (switch.id, self._workshop.open(self._workshop.restore(switch.config)))
-        return self._pinned[1]
+        return self._tools.ports(self.state.open_switch)
 
     async def reconfigure(self, setup: Setup) -> None:
         """Use another configuration from the next switch on."""
@@ -151,31 +153,19 @@ class ServiceEngine:
             return
         opened = self._workshop.open(setup)
         async with self._balancers:
-            switch = self.state.open_switch
-            if switch is not None and switch.config_hash == self.setup.config_hash:
-                self._pinned = (switch.id, self._ports)
-            else:
-                await self._ports.close()
-            self.setup, self._ports, self.seen = setup, opened, {}
-            self._reopened.set()
+            await self._tools.reopen(setup, opened, self.state.open_switch)
+            self.seen = {}
 
     async def run(self) -> None:
         """Drive and observe until `stop`. Raises StoreError: nothing may move any more, the process must end."""
         async with asyncio.TaskGroup() as group:
             tracer = trace.Tracer(lambda: self.state, self.ports, self._clock, self._traced)
-            beside = [group.create_task(each) for each in (self._observe_forever(), self._keep_forever(), tracer.run())]
+            keeping = self._tools.keep(lambda environment: self.state.may_touch(environment))
+            beside = [group.create_task(each) for each in (self._observe_forever(), keeping, tracer.run())]
             await self._looked.wait()  # every balancer is read first, or found unreadable; only then is decided
             await self._drive()
             for task in beside:
                 task.cancel()
-
-    async def run_until(self, condition: Callable[[ServiceState], bool]) -> None:
-        """Drive and observe until the state is so."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.run())
-            while not condition(self.state):
-                await self.changed(self.state.version)
-            await self.stop()
 
     async def stop(self) -> None:
         """End `run`: looks at once, a write when its answer is on record. A deploy command goes on: the next start
@@ -183,7 +173,7 @@ class ServiceEngine:
         self._stopping.set()
         self._wake.set()
         self._looked.set()
-        effect = self._effect
+        effect = self._running.effect
         if effect is None:
             return
         if not self._writing() and not (self.state.restore and self.state.restore.writing):
@@ -194,9 +184,7 @@ class ServiceEngine:
 
     async def close(self) -> None:
         """Let go of the ports."""
-        await self._ports.close()
-        if self._pinned is not None:
-            await self._pinned[1].close()
+        await self._tools.close()
 
     # --- the loop ---
 
@@ -224,13 +212,12 @@ class ServiceEngine:
             await self._begin_look(step)
         match step:
             case None | st.AwaitOperator():
-                await self._retire_pinned()
-                await self._wake.wait()
+                await self._rest()
             case st.Deploy():
                 if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
                     await self._deploy()
-            case st.FindDeploy():
-                await self._find_deploy()
+            case st.FindDeploy():  # its intent is on record, by another process
+                await self._deployment(deploy.find(self._switch(), self._told(), self._running.beat))
             case st.SetWeights():
                 if await self._ready(shift.ready(self._switch(), self.state, self._told())):
                     await self._set_weights(step)
@@ -238,6 +225,12 @@ class ServiceEngine:
                 await self._restore(step)
             case _:
                 await self._look_on(step)
+
+    async def _rest(self) -> None:
+        """Nothing is to be done before somebody asks for something."""
+        if self.state.open_switch is None:
+            await self._tools.retire()
+        await self._wake.wait()
 
     async def _begin_look(self, step: st.Step | None) -> None:
         """Looks have an intent, too: where one never ends, the journal says what it was."""
@@ -248,7 +241,7 @@ class ServiceEngine:
 
     async def _ready(self, looking: Coroutine[Any, Any, ev.Halted | None]) -> bool:
         """The last look before an effect. False: it found something, or a person has asked for something meanwhile."""
-        look = await self._undisturbed(self._guarded(looking))
+        look = await self._running.undisturbed(looking)
         if look is None:
             return False
         async with self._lock:
@@ -262,14 +255,7 @@ class ServiceEngine:
             if self._wake.is_set():
                 return
             await self._record([ev.StepStarted(Phase.DEPLOY)])
-        await self._deployment(deploy.run(self._switch(), self._told(), self._beat))
-
-    async def _find_deploy(self) -> None:
-        """The intent is on record, by another process; what became of it goes on record, too."""
-        async with self._lock:
-            if self._wake.is_set():
-                return
-        await self._deployment(deploy.find(self._switch(), self._told(), self._beat))
+        await self._deployment(deploy.run(self._switch(), self._told(), self._running.beat))
 
     async def _deployment(self, hand: Coroutine[Any, Any, ev.Event]) -> None:
         outcome = await self._effective(hand)
@@ -315,22 +301,13 @@ class ServiceEngine:
                     await self.book.owe(outcome)
 
     async def _effective(self, hand: Coroutine[Any, Any, ev.Event]) -> ev.Event | None:
-        """The hand's outcome; None where it was ended before it had one."""
-        async with asyncio.TaskGroup() as group:
-            effect = self._effect = group.create_task(self._guarded(hand))
-            try:
-                await asyncio.wait({effect})
-            except asyncio.CancelledError:  # the process ends, and not in order
-                self.ports().deployer.leave()
-                raise
-        self._effect = None
-        return None if effect.cancelled() else effect.result()
+        return await self._running.to_its_outcome(hand, self.ports().deployer.leave)
 
     async def _look_on(self, step: st.Step) -> None:
         """A look: cut short when a person asks for something, and begun anew; only an undisturbed outcome counts."""
         async with self._balancers if isinstance(step, st.LookUp) else contextlib.nullcontext():
             hand = hands.look(step, self._switch(), self.state, self._told(), self._store, self._clock)
-            look = await self._undisturbed(self._guarded(hand))
+            look = await self._running.undisturbed(hand)
             async with self._lock:
                 if look is not None and not self._wake.is_set():
                     await self._record([look.result()])
@@ -338,27 +315,9 @@ class ServiceEngine:
     def _wanted(self) -> bool:
         return self._switch().condition is Condition.RUNNING and not self._stopping.is_set()
 
-    async def _undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T] | None:
-        """The finished look; None where it was cut short."""
-        async with asyncio.TaskGroup() as group:
-            look = group.create_task(looking)
-            wake = group.create_task(self._wake.wait())
-            await asyncio.wait({look, wake}, return_when=asyncio.FIRST_COMPLETED)
-            look.cancel()
-            wake.cancel()
-        return None if look.cancelled() else look
-
     def _told(self) -> Ports:
         """The open switch's ports, which tell of every answer that the step gets."""
-        return beating(self.ports(), self._beat)
-
-    async def _guarded(self, hand: Awaitable[T]) -> T | ev.Event:
-        """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
-        self._beat("begun")
-        try:
-            return await hand
-        except Exception as error:
-            return looks.defect(error, self.state)
+        return beating(self.ports(), self._running.beat)
 
     async def _observe_forever(self) -> None:
         while True:
@@ -366,24 +325,10 @@ class ServiceEngine:
                 await self.observe()
             await self._clock.sleep(self._observe_every)
 
-    async def _keep_forever(self) -> None:
-        """What was deployed is kept running, by the deployer of the present configuration."""
-        while True:
-            self._reopened.clear()
-            async with asyncio.TaskGroup() as group:
-                keeping = group.create_task(self._ports.deployer.keep(self._may_touch))
-                await self._reopened.wait()
-                keeping.cancel()
-
     async def _traced(self, drift: Drift, event: ev.DriftTraced) -> None:
         async with self._lock:
             if (now := self.state.drift.get(drift.point)) is not None and now.id == drift.id:
                 await self._record([event])
-
-    def _may_touch(self, environment: str) -> bool:
-        """What failed stays as it is until a person decides: a halted candidate is not started again (law 7)."""
-        switch = self.state.open_switch
-        return not (switch and switch.condition is Condition.HALTED and switch.candidate == environment)
 
     async def look(self) -> dict[str, Seen]:
         """One look at all switch points; nothing goes on record."""
@@ -402,9 +347,6 @@ class ServiceEngine:
             self._wake.set()
         else:
             self.seen = self._past.read_back(self.seen, entry, asyncio.get_running_loop().time())
-
-    def _beat(self, what: str) -> None:
-        self.sign = Sign(self._clock.now(), what)
 
     def _halted(self, cause: Cause, summary: str, advice: str = "", *, closes_step: bool = False) -> ev.Halted:
         return looks.halted(self._switch(), cause, summary=summary, advice=advice, closes_step=closes_step)
@@ -425,7 +367,7 @@ class ServiceEngine:
         return switch is not None and switch.open is not None and switch.open.unknown
 
     def _writing(self) -> bool:
-        return self._effect is not None and self._open_step() == "set_weights"
+        return self._running.effect is not None and self._open_step() == "set_weights"
 
     async def _halt_first(self, request: ad.Failback, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""
@@ -449,15 +391,10 @@ class ServiceEngine:
         if self._writing():
             raise Refused("weights are being written at this moment", "look again in a second")
         async with asyncio.TaskGroup() as group:
-            effect = self._effect or group.create_task(
-                self._guarded(deploy.find(self._switch(), self._told(), self._beat))
+            effect = self._running.effect or group.create_task(
+                self._running.guarded(deploy.find(self._switch(), self._told(), self._running.beat))
             )
             await asyncio.sleep(0)  # what has not begun is not ended by being cancelled: it would never begin
             effect.cancel()
             await asyncio.wait({effect}, timeout=STOP_SECONDS)
         return deploy.ended(self._switch())
-
-    async def _retire_pinned(self) -> None:
-        if self._pinned is not None and self.state.open_switch is None:
-            (_, ports), self._pinned = self._pinned, None
-            await ports.close()

@@ -6,6 +6,7 @@ had: the same engine, on a receipt of its own, from what the card says and the b
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import secrets
@@ -65,9 +66,11 @@ class Standalone:
         await engine.take_over()
         await self._before()
         started = await self._fleet.failback(service, plan, Ask(self._actor, reason))
-        await engine.run_until(
-            lambda state: state.open_switch is None or state.open_switch.condition is Condition.HALTED
-        )
+        async with asyncio.TaskGroup() as group:
+            group.create_task(engine.run())
+            while engine.state.open_switch is not None and engine.state.open_switch.condition is not Condition.HALTED:
+                await engine.changed(engine.state.version)
+            await engine.stop()
         state, one = self._fleet.switch(started.id)
         document = documents.service(engine, self._fleet.clock.now())
         return dict(document["switch"]) if state.switch is one else documents.switch(one, state)

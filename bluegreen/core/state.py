@@ -259,6 +259,11 @@ class ServiceState:
             return Role.CANDIDATE
         return Role.WARM if environment in self.warm else Role.IDLE
 
+    def may_touch(self, environment: str) -> bool:
+        """Whether what runs there may be started again: what failed stays as it is until a person decides (law 7)."""
+        switch = self.open_switch
+        return not (switch and switch.condition is Condition.HALTED and switch.candidate == environment)
+
     def last_warm(self) -> Warm | None:
         """The environment that a failback would go to: the one that was live last."""
         return next(reversed(list(self.warm.values())), None)

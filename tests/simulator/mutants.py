@@ -27,7 +27,7 @@ from tests.invariants import Law
 sound_next, sound_apply = decide.next_step, phases.apply
 sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
 sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
-sound_halted = looks.halted
+sound_halted, sound_rest = looks.halted, ServiceEngine._rest
 
 
 @dataclass(frozen=True)
@@ -139,6 +139,7 @@ async def _cleans_up(self):
         ports = self.ports()
         with contextlib.suppress(Exception):
             await ports.deployer.deploy(ports.scene(switch.candidate, "v0", None), "clean-up", lambda _: None)
+    await sound_rest(self)
 
 
 def _takes_the_warm(request, state, now):
@@ -217,7 +218,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("asks no gates", (Law.PROVEN,), shift, "ready", _asks_no_gates),
     Mutant("keeps an old proof", (Law.PROVEN,), book, "apply", _keeps_an_old_proof),
     Mutant("forgets at a restart", (Law.INTENT_FIRST, Law.COMPARED), book, "apply", _forgets_at_restart),
-    Mutant("cleans up", (Law.FAILED_STAYS,), ServiceEngine, "_retire_pinned", _cleans_up),
+    Mutant("cleans up", (Law.FAILED_STAYS,), ServiceEngine, "_rest", _cleans_up),
     Mutant("takes the warm one", (Law.WARM_STAYS,), ad, "choose_candidate", _takes_the_warm),
     Mutant("signs as the daemon", (Law.NAMED, Law.HALT_HOLDS), ServiceEngine, "_record", _signs_as_the_daemon),
     Mutant("gives nobody any", (Law.NEVER_ZERO,), decide, "target_split", _gives_nobody),

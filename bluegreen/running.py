@@ -1,0 +1,63 @@
+"""One hand at a time: run to its outcome, or cut short; guarded, with a sign of life. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+from bluegreen.core import events as ev
+from bluegreen.core.state import ServiceState
+from bluegreen.life import Sign
+from bluegreen.ports import Clock
+from bluegreen.steps import looks
+
+T = TypeVar("T")
+
+
+class Running:
+    """`wake` is set when a person has asked for something: looks are cut short by it, effects are not."""
+
+    def __init__(self, clock: Clock, wake: asyncio.Event, state: Callable[[], ServiceState]) -> None:
+        self.sign: Sign | None = None
+        """The last sign of life of what runs, or ran."""
+        self.effect: asyncio.Task[ev.Event] | None = None
+        """What changes the world at this moment."""
+        self._clock, self._wake, self._state = clock, wake, state
+
+    def beat(self, what: str) -> None:
+        """A sign of life."""
+        self.sign = Sign(self._clock.now(), what)
+
+    async def undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T | ev.Event] | None:
+        """The finished look; None where it was cut short."""
+        async with asyncio.TaskGroup() as group:
+            look = group.create_task(self.guarded(looking))
+            wake = group.create_task(self._wake.wait())
+            await asyncio.wait({look, wake}, return_when=asyncio.FIRST_COMPLETED)
+            look.cancel()
+            wake.cancel()
+        return None if look.cancelled() else look
+
+    async def to_its_outcome(self, hand: Coroutine[Any, Any, ev.Event], leave: Callable[[], None]) -> ev.Event | None:
+        """An effect's outcome, whatever is asked for meanwhile; None where it was ended before it had one.
+
+        `leave` is called where the process ends, and not in order: what can go on without us is left to go on.
+        """
+        async with asyncio.TaskGroup() as group:
+            effect = self.effect = group.create_task(self.guarded(hand))
+            try:
+                await asyncio.wait({effect})
+            except asyncio.CancelledError:
+                leave()
+                raise
+        self.effect = None
+        return None if effect.cancelled() else effect.result()
+
+    async def guarded(self, hand: Awaitable[T]) -> T | ev.Event:
+        """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
+        self.beat("begun")
+        try:
+            return await hand
+        except Exception as error:
+            return looks.defect(error, self._state())
