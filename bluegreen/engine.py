@@ -363,8 +363,7 @@ class ServiceEngine:
 
     def _deploy_left(self) -> bool:
         """Whether another process may have left a deployment running."""
-        switch = self.state.open_switch
-        return switch is not None and switch.open is not None and switch.open.unknown
+        return (switch := self.state.open_switch) is not None and switch.open is not None and switch.open.unknown
 
     def _writing(self) -> bool:
         return self._running.effect is not None and self._open_step() == "set_weights"

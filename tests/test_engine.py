@@ -571,11 +571,11 @@ def test_a_halted_candidate_is_not_started_again(world: World) -> None:
         async with world.engine() as driver:
             await driver.deploy()
             await driver.at(50)
-            assert driver.engine._may_touch("green")
+            assert driver.engine.state.may_touch("green")
             world.gate.bad = True
             assert await driver.ended() is Condition.HALTED
-            assert not driver.engine._may_touch("green")
-            assert driver.engine._may_touch("blue")
+            assert not driver.engine.state.may_touch("green")
+            assert driver.engine.state.may_touch("blue")
 
     run(main())
 

@@ -14,7 +14,7 @@ NEEDED: dict[Cause, frozenset[Fault]] = {
     Cause.CHECK_FAILED: frozenset({Fault.SMOKE_BAD, Fault.HANGING_CHECK}),
     Cause.GATE_FAILED: frozenset({Fault.GATE_BAD, Fault.HANGING_CHECK}),
     Cause.UNHEALTHY: frozenset({Fault.ILL, Fault.FLAP, Fault.AWAY, Fault.CREDENTIALS, Fault.UNREACHABLE}),
-    Cause.DEPLOY_FAILED: frozenset({Fault.DEPLOY_FAILS, Fault.DEPLOY_HANGS}),
+    Cause.DEPLOY_FAILED: frozenset({Fault.DEPLOY_FAILS, Fault.DEPLOY_HANGS, Fault.DEPLOY_LOST}),
     Cause.PREFLIGHT_FAILED: frozenset(
         {
             Fault.AWAY,

@@ -51,7 +51,7 @@ ALWAYS = (Fault.OPERATOR,)
 ODDS_MAX = {
     Fault.CRASH: 0.02,
     Fault.RESTART: 0.3,
-    Fault.DEPLOY_LOST: 1.0,
+    Fault.DEPLOY_LOST: 0.5,
     Fault.DISK_FULL: 0.05,
     Fault.APPEND_UNKNOWN: 0.05,
     Fault.DRIFT: 0.3,

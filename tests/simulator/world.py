@@ -319,11 +319,14 @@ class Deployer:
         world = self._world
         world.laws.deploy_begins(scene.environment, scene.version, world.told_to_carry(scene.environment))
         world.tell(f"{scene.version} is deployed to {scene.environment}")
-        takes, outcome = world.dice.uniform(0.001, 3.0), DeployOutcome(True, "deployed")
+        takes = world.dice.uniform(0.001, 3.0)
+        outcome: DeployOutcome | None = DeployOutcome(True, "deployed")
         if world.weather.strikes(Fault.DEPLOY_HANGS):
             takes, outcome = takes + 30.0, DeployOutcome(False, "time-out")
         elif world.weather.strikes(Fault.DEPLOY_FAILS):
             outcome = DeployOutcome(False, "ended with 3")
+        elif world.weather.strikes(Fault.DEPLOY_LOST):
+            outcome = None
         command = world.commands[run] = Command(scene, world.time() + takes, outcome)
         asyncio.get_running_loop().call_later(takes, world.command_ends, command)
         return await self._ended(command) or DeployOutcome(False, "lost")
