@@ -1,4 +1,4 @@
-"""One service's journal and the state that it adds up to: apply, append, keep the card, publish; in this order.
+"""One service's journal and the state that it adds up to: apply, append, publish, keep the card; in this order.
 
 The journal is the state: `state` is its fold. Nothing is believed before it is durable, nothing is told before it is
 believed. It decides nothing.
@@ -84,7 +84,7 @@ class Book:
             self.owed = []
 
     async def take_in(self, records: Sequence[ev.Record]) -> tuple[ev.Entry, ...]:
-        """Apply (which raises before anything is written), append, keep the card, publish."""
+        """Apply (which raises before anything is written), append, publish, keep the card."""
         state = self.state
         for record in records:
             state = apply(state, record)
@@ -95,12 +95,12 @@ class Book:
             self._note(None)
             raise
         self.state, self.head = state, entries[-1]
-        await self._keep(state, entries[-1])
         for entry in entries:
             if isinstance(entry.event, ev.ClockMoved):
                 self.jumps.recorded(entry.event)
             self._note(entry)
             self._publish(entry)
+        await self._keep(state, entries[-1])
         async with self._changed:
             self._changed.notify_all()
         return entries

@@ -338,7 +338,7 @@ class ServiceEngine:
     # --- writing down ---
 
     async def _record(self, events: Sequence[ev.Event], ask: Ask | None = None, switch: str | None = None) -> None:
-        """Apply, append, keep the card, publish. Called with the lock held."""
+        """Apply, append, publish, keep the card. Called with the lock held."""
         await self.book.record(events, ask, switch)
 
     def _note(self, entry: ev.Entry | None) -> None:

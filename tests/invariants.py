@@ -7,7 +7,7 @@ fold with the product's own tables: a bug there must be seen here. What is broke
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
 from typing import NoReturn
@@ -212,6 +212,8 @@ class JournalLaws:
                 self.open_write = None
             case ev.WarmReleased(environment=environment):
                 self.warm.pop(environment, None)
+            case ev.ClockMoved(seconds=seconds):
+                self.warm = {name: until + timedelta(seconds=seconds) for name, until in self.warm.items()}
             case ev.PointForgotten(point=point):
                 self.points.pop(point, None)
                 self.intents.pop(point, None)

@@ -11,6 +11,8 @@ from bluegreen.aws import READ_BURST, READS_PER_SECOND, Sessions, Where, endpoin
 from bluegreen.errors import AccessDenied, BalancerError, OutcomeUnknown, Rejected, Throttled, Unreachable
 from tests.balancers.aws_rig import REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server
 
+pytestmark = pytest.mark.slow
+
 ROLE = "arn:aws:iam::222222222222:role/switcher"
 
 

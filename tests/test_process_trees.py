@@ -25,7 +25,7 @@ from tests.programs import (
     zombies,
 )
 
-pytestmark = pytest.mark.usefixtures("no_strangers")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_strangers")]
 
 SPAWNER = """
 import os, signal, sys, time

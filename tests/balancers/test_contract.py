@@ -15,6 +15,8 @@ from bluegreen.steps import restore
 from tests.balancers.conftest import Rig
 from tests.fakes import ScriptedDeployer
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1
 """How far a native split may be from the one asked for, in tenths of a percent."""
 

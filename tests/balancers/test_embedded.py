@@ -15,6 +15,8 @@ from bluegreen.errors import BlueGreenError
 from tests.balancers.haproxy_rig import DEBIAN, NO_WHEEL, executable
 from tests.balancers.web import until
 
+pytestmark = pytest.mark.slow
+
 STARTER = """
 import asyncio, sys
 from pathlib import Path

@@ -14,6 +14,8 @@ from bluegreen.model import Weights
 from tests.balancers.haproxy_rig import ALL_BLUE, ALL_GREEN, STEP, TWO_EACH, Relay, examined, stage
 from tests.balancers.web import until
 
+pytestmark = pytest.mark.slow
+
 # --- reloads ---
 
 

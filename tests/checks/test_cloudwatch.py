@@ -13,6 +13,8 @@ from bluegreen.model import Finding
 from tests.balancers.aws_rig import REGION, dummy_credentials, emptied, moto_server
 from tests.checks.servers import hanging, look, scene, serving
 
+pytestmark = pytest.mark.slow
+
 METRIC = {
     "MetricName": "HTTPCode_Target_5XX_Count", "Namespace": "AWS/ApplicationELB", "Statistic": "Sum", "Period": 60,
     "EvaluationPeriods": 1, "Threshold": 1.0, "ComparisonOperator": "GreaterThanThreshold",

@@ -20,6 +20,8 @@ from bluegreen.checks.common import ANSWER_BYTES_MAX
 from tests.checks.certificates import Authority
 from tests.checks.servers import answering, look, scene, serving
 
+pytestmark = pytest.mark.slow
+
 ASKED = """
 import asyncio, json, sys
 from tests.checks.servers import look, scene

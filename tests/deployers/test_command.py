@@ -17,6 +17,8 @@ from bluegreen.ports import Deployer, DeployOutcome, Scene
 from tests.deployers.kept import quiet
 from tests.programs import alive, pids_in, sh
 
+pytestmark = pytest.mark.slow
+
 SCENE = Scene("web", "green", "1.2.3", "sha256:abc", {"url": "http://10.0.2.10"})
 NO_VERSION = Scene("web", "green", None, None, {"url": "http://10.0.2.10"})
 

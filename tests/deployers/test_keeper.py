@@ -24,6 +24,8 @@ from tests.acceptance.operator import Operator, running
 from tests.deployers.kept import quiet
 from tests.programs import alive, kill, pids_in, sh, until
 
+pytestmark = pytest.mark.slow
+
 SCENE = Scene("web", "green", "2", None)
 SERVICE = """
 service: web

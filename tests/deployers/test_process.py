@@ -16,6 +16,8 @@ from bluegreen.ports import Scene
 from tests.deployers.kept import NOTE, Open, kept, pid_of, quiet, scene
 from tests.programs import alive, carrying, kill, needs_root, pids_in, python, sh, unprivileged, until
 
+pytestmark = pytest.mark.slow
+
 
 def _free_port() -> int:
     import socket

@@ -16,7 +16,7 @@ from bluegreen.deployers import process as under_test
 from tests.deployers.kept import NOTE, Open, kept, pid_of, quiet, record_in, scene
 from tests.programs import alive, kill, pids_in, sh, until, zombies
 
-pytestmark = pytest.mark.usefixtures("no_strangers")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_strangers")]
 
 
 async def test_a_killed_process_is_started_again(make: Open, tmp_path: Path):

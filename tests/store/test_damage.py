@@ -17,6 +17,8 @@ from bluegreen.errors import AppendUnknown, JournalBroken, NotWritten, StoreErro
 from bluegreen.store.sqlite import SqliteStore
 from tests.store.test_sqlite import a_record, reopened
 
+pytestmark = pytest.mark.slow
+
 ENTRIES, FLIPS = 200, 600
 
 

@@ -17,6 +17,8 @@ from bluegreen.store.sqlite import SqliteStore
 from tests.store.disk import Disk, never
 from tests.store.test_sqlite import a_record, reopened
 
+pytestmark = pytest.mark.slow
+
 CALLS = {
     "read": apsw.SQLITE_IOERR_READ,
     "write": apsw.SQLITE_IOERR_WRITE,
