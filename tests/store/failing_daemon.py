@@ -6,13 +6,12 @@ truncate, delete) fails with an I/O error.
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from bluegreen import daemon
-from bluegreen.store.sqlite import SqliteStore
 from tests.store.disk import Disk
 from tests.store.test_io_errors import CALLS
 
@@ -22,7 +21,14 @@ def main() -> int:
     failing, _, path = os.environ["BLUEGREEN_DISK_FAILS"].partition("=")
     trigger = Path(path)
     disk = Disk(lambda call, file: CALLS[call] if call == failing and trigger.exists() else None)
-    vars(daemon)["SqliteStore"] = functools.partial(SqliteStore, connect=disk.connect)
+    parts = vars(daemon)["Parts"]
+
+    def on_that_disk(*settings: Any) -> Any:
+        made = parts(*settings)
+        made.store._connect = disk.connect
+        return made
+
+    vars(daemon)["Parts"] = on_that_disk
     return daemon.serve(Path(sys.argv[-1]))
 
 

@@ -62,6 +62,7 @@ async def test_services_have_streams_of_their_own_in_one_chain(store: SqliteStor
         (3, "web", 2),
     ]
     assert [entry.seq for entry in await store.read("web", after=1)] == [3]
+    assert store.services() == ("web", "api")
     assert [entry.seq for entry in await store.read(limit=1)] == [1]
 
 
