@@ -6,6 +6,7 @@ what the balancers really showed and were told, and what the deployers and check
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -88,15 +89,14 @@ class EffectLaws:
                 ev.WeightsSet(point=point, weights=weights, recovered=recovered)
                 | ev.Restored(point=point, weights=weights, recovered=recovered)
             ):
-                seen = self.shown[point]
-                if not seen or not weights.same_split(seen[-1]):
-                    broken(Law.COMPARED, f"{point}: {weights} is on record, the balancer showed {seen[-1:]}")
-                if recovered and (len(seen) < 2 or not seen[-2].same_split(weights)):
+                seen = self.shown[point]  # since the intent; an outcome that was owed comes later than its reading
+                if not any(weights.same_split(one) for one in seen):
+                    broken(Law.COMPARED, f"{point}: {weights} is on record, the balancer showed {seen}")
+                if recovered and not _twice(seen):
                     broken(Law.INTENT_FIRST, f"{point}: an unknown outcome is believed after {len(seen)} reads")
             case ev.WeightsUnchanged(point=point) | ev.RestoreUnmade(point=point) if point in self.sent or self.lost:
-                seen = self.shown[point]
-                if len(seen) < 2 or not seen[-1].same_split(seen[-2]):
-                    broken(Law.INTENT_FIRST, f"{point}: called unchanged after {seen[-2:]}")
+                if not _twice(self.shown[point]):
+                    broken(Law.INTENT_FIRST, f"{point}: called unchanged after {self.shown[point][-2:]}")
             case _:
                 pass
 
@@ -209,3 +209,8 @@ class EffectLaws:
             self.proofs.gates[name] = self.now()
         else:
             self.proofs.gates.pop(name, None)
+
+
+def _twice(seen: list[Weights]) -> bool:
+    """Whether two readings one after the other were the same."""
+    return any(one.same_split(other) for one, other in itertools.pairwise(seen))
