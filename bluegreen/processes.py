@@ -35,7 +35,15 @@ GONE = (FileNotFoundError, ProcessLookupError, PermissionError)
 nothing of the process: it must not be taken for ended, and leaves as OSError."""
 T = TypeVar("T")
 
-_detached: dict[int, subprocess.Popen[bytes]] = {}  # noqa: TID251 - see detach
+
+class _Detached(subprocess.Popen[bytes]):  # noqa: TID251 - see detach
+    """A program that is meant to outlive this process: its end is not waited for at ours."""
+
+    def __del__(self) -> None:
+        """Nothing is said of one that still runs."""
+
+
+_detached: dict[int, _Detached] = {}
 _left_alone: dict[int, int] = {}
 """Processes that successful runs left behind, by pid with start time: orphans to be reaped, once they end."""
 
@@ -123,7 +131,7 @@ def detach(
     Raises OSError or ValueError: see `why_not`.
     """
     # not asyncio's: its transport kills the process when the daemon ends, and this one carries traffic
-    process = subprocess.Popen(  # noqa: TID251, S603 - an argument list from the configuration
+    process = _Detached(  # an argument list from the configuration
         argv, stdin=source, stdout=output, stderr=output, cwd=directory,
         env={**environment(variables), MARK: mark}, start_new_session=True,
     )  # fmt: skip

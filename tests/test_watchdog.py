@@ -94,8 +94,9 @@ def test_nobody_who_reads_the_last_words_does_not_keep_a_blocked_process_alive()
         process.communicate()
 
 
+@pytest.mark.slow
 def test_after_its_end_nothing_is_watched() -> None:
-    process = watching(0.3, "pass", after="time.sleep(1.0)")
+    process = watching(1.5, "pass", after="time.sleep(2.5)")
     assert process.communicate(timeout=20) == ("unwatched\n", "")
     assert process.returncode == 0
 
