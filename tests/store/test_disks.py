@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -111,6 +112,31 @@ async def test_a_daemon_that_starts_on_a_full_disk_can_be_read_and_fails_back(
         assert split(seen) == await on.shown()
         await on.operator.failback("the disk is full")
         assert split(await on.operator.ended("completed")) == await on.shown() == {"blue": 100, "green": 0}
+
+
+async def test_a_failback_without_a_daemon_finds_room_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
+    async with host(disk, tmp_path) as on:
+        await in_mid_shift(on)
+        disk.fill()
+        await on.operator.ended("halted")
+        await on.daemon.end(signal.SIGKILL)
+        disk.fill()
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bluegreen", "--config", str(on.config), "failback", "web", "--yes", "--reason",
+            "the disk is full", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        async with asyncio.timeout(60):
+            out, _ = await process.communicate()
+        assert process.returncode == 0, out.decode()
+        assert await on.shown() == {"blue": 100, "green": 0}
+        await on.daemon.start()
+        seen = await on.operator.look()
+        assert (seen["live"], seen["switch"]["kind"], seen["switch"]["reason"]) == (
+            "blue",
+            "failback",
+            "the disk is full",
+        )
 
 
 async def test_a_program_that_fills_every_byte_that_becomes_free_does_not_take_the_failbacks_room(
