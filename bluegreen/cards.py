@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
+from bluegreen import durable
 from bluegreen.byhand import commands
 from bluegreen.config.load import state_directory
 from bluegreen.core.admit import failback_target
@@ -164,17 +164,6 @@ class CardKeeper:
 
 
 def write(path: Path, text: str) -> None:
-    """Durably, all of it or nothing. Raises OSError."""
+    """Durably, all of it or nothing; its directory is made where it is not there. Raises OSError."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    durable.write(path, text)

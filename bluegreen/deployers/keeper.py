@@ -16,9 +16,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-from bluegreen import processes
+from bluegreen import durable, processes
 
 LINGER_EVERY = 1.0
 
@@ -58,32 +57,11 @@ async def _keep(job: Job) -> None:
         job.argv, timeout=job.timeout, variables=job.variables, directory=job.directory,
         output_max=job.output_max, secrets=job.secrets, mark=mark,
     )  # fmt: skip
-    write(Path(job.result), asdict(finished))
+    durable.write(Path(job.result), json.dumps(asdict(finished)))
     with contextlib.suppress(OSError):  # it cannot look: there is nobody left to tell
         while processes.members(mark):
             await asyncio.sleep(LINGER_EVERY)  # were we gone, their next line would end them by SIGPIPE
             processes.reap()
-
-
-def write(path: Path, document: Mapping[str, Any]) -> None:
-    """The file is there whole and durable when this returns, or as it was before. Raises OSError."""
-    new = path.with_name(path.name + ".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(document, file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
-    sync(path.parent)
-
-
-def sync(directory: Path) -> None:
-    """What was made, renamed or removed in it is durable. Raises OSError."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from uuid import uuid4
 
 import structlog
 
-from bluegreen import processes
+from bluegreen import durable, processes
 from bluegreen.config.placeholders import fill
 from bluegreen.config.schema import ProcessDeploy
 from bluegreen.config.secrets import SecretMissing
@@ -237,12 +237,7 @@ def _start(record: Path, wanted: _Wanted, *, kept: bool) -> _Running | str:
 
 
 def _write(record: Path, running: _Running) -> None:
-    new = record.with_suffix(".new")
-    with new.open("w", encoding="utf-8") as file:
-        json.dump(asdict(running), file)
-        file.flush()
-        os.fsync(file.fileno())
-    new.replace(record)
+    durable.write(record, json.dumps(asdict(running)))
 
 
 def _read(record: Path) -> _Running | None:

@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from bluegreen import processes
+from bluegreen import durable, processes
 from bluegreen.config.values import redacted
 from bluegreen.deployers import keeper
 from bluegreen.processes import Finished
@@ -131,7 +131,7 @@ class Runs:
         await self._clear(file)
         command = [redacted(part, secrets) for part in argv]
         run = Run(file.name.split(".")[2], uuid4().hex, 0, 0, command, timeout)
-        keeper.write(file, asdict(run))
+        durable.write(file, json.dumps(asdict(run)))
         job = keeper.Job(
             list(argv), timeout, variables, directory, list(secrets), processes.OUTPUT_MAX,
             str(_result_of(file).resolve()),
@@ -145,7 +145,7 @@ class Runs:
                 )  # fmt: skip
             finally:
                 os.close(source)
-            keeper.write(file, asdict(replace(run, pid=pid, started=processes.start_time(pid) or 0)))
+            durable.write(file, json.dumps(asdict(replace(run, pid=pid, started=processes.start_time(pid) or 0))))
             with contextlib.suppress(BrokenPipeError):  # it is gone already: seen by whoever waits for it
                 await asyncio.to_thread(_hand_over, stream.fileno(), json.dumps(asdict(job)).encode())
 
@@ -157,7 +157,7 @@ class Runs:
                 await self.end(record)
             record.unlink(missing_ok=True)
             _result_of(record).unlink(missing_ok=True)
-        keeper.sync(self._directory)
+        durable.sync(self._directory)
 
 
 def _hand_over(descriptor: int, job: bytes) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bluegreen import durable
 from bluegreen.core.events import Entry, Record
 from bluegreen.errors import JournalBroken
 from bluegreen.model import Finding
@@ -83,8 +84,4 @@ def _append(path: Path, lines: Sequence[str]) -> None:
     finally:
         os.close(fd)
     if new:
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        durable.sync(path.parent)

@@ -188,7 +188,7 @@ asyncio.run(main())
 async def test_a_full_disk_is_a_failed_deployment_and_what_ran_is_found_again(since: int, make: Open, tmp_path: Path):
     deployer = make("sleep", "60")
     pids = [pid_of(await deployer.deploy(scene(str(version)), "run", quiet)) for version in range(since)]
-    full = tmp_path / "process.web.green.new"
+    full = tmp_path / "process.web.green.json.new"
     full.symlink_to("/dev/full")
     done = await deployer.deploy(scene("2"), "run", quiet)
     assert not done.ok
