@@ -52,7 +52,10 @@ async def test_a_full_disk_does_not_end_the_keeper(make: Open, tmp_path: Path, m
     starts = tmp_path / "starts"
     deployer = make(*sh(NOTE + "exec sleep 60", str(starts)))
     done = await deployer.deploy(scene(), "run", quiet)
-    log, full = Path(done.detail["log"]), [tmp_path / "process.web.green.json.new", tmp_path / "process.web.green.log.1"]
+    log, full = (
+        Path(done.detail["log"]),
+        [tmp_path / "process.web.green.json.new", tmp_path / "process.web.green.log.1"],
+    )
     for file in full:
         file.symlink_to("/dev/full")
     log.write_text("x" * 2000)
