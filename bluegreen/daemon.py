@@ -21,8 +21,8 @@ from bluegreen.config import schema
 from bluegreen.config.load import load
 from bluegreen.config.secrets import resolve
 from bluegreen.control import values
-from bluegreen.control.app import Door
 from bluegreen.control.doors import doors
+from bluegreen.control.exchange import Door
 from bluegreen.control.identity import user_of
 from bluegreen.engine import STOP_SECONDS
 from bluegreen.errors import BlueGreenError, ConfigError, ExitCode

@@ -25,7 +25,7 @@ from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.requests import Ask, asked_before
-from bluegreen.core.state import Drift, ServiceState, Switch
+from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
 from bluegreen.errors import NotWritten, Refused, Rejected
 from bluegreen.life import Sign, beating
 from bluegreen.model import Cause, Condition, Finding, Phase
@@ -54,10 +54,11 @@ class ServiceEngine:
         new_id: Callable[[], str],
         observe_every: float,
         card: CardKeeper | None = None,
+        keepers: Sequence[Callable[[ServiceEngine], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         self._tools = Toolbox(setup, workshop)
         self.seen: dict[str, Seen] = {}
-        self.card = card
+        self.card, self._keepers = card, keepers
         self._past = Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)
@@ -93,7 +94,8 @@ class ServiceEngine:
             if ask.key is not None and ask.key in self.state.keys:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
-            if isinstance(request, ad.Abort) and (self._running.effect is not None or self._deploy_left()):
+            left = self._open_step()  # by another process: a deployment that may still run
+            if isinstance(request, ad.Abort) and (self._running.effect is not None or (left and left.unknown)):
                 events = (await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
@@ -103,6 +105,14 @@ class ServiceEngine:
         """Admit what is asked about the balancers as they are at this moment; until it is on record nobody writes."""
         async with self._balancers:
             return await self.submit(make(await self.look()), ask)
+
+    async def note(self, make: Callable[[ServiceState], Sequence[ev.Event]], ask: Ask | None = None) -> None:
+        """What is beside the switch goes on record, made from the newest state. Raises NotWritten, and what `make`
+        raises. The same key again does nothing."""
+        async with self._lock:
+            await self.book.settle()
+            if not (ask and ask.key in self.state.keys) and (events := make(self.state)):
+                await self._record(events, ask)
 
     async def observe(self, patience: float | None = None) -> None:
         """One look at all switch points; what it means goes on record. Only a look, where for longer than `patience`
@@ -161,7 +171,8 @@ class ServiceEngine:
         async with asyncio.TaskGroup() as group:
             tracer = trace.Tracer(lambda: self.state, self.ports, self._clock, self._traced)
             keeping = self._tools.keep(lambda environment: self.state.may_touch(environment))
-            beside = [group.create_task(each) for each in (self._observe_forever(), keeping, tracer.run())]
+            each = (self._observe_forever(), keeping, tracer.run(), *(keeper(self) for keeper in self._keepers))
+            beside = [group.create_task(one) for one in each]
             await self._looked.wait()  # every balancer is read first, or found unreadable; only then is decided
             await self._drive()
             for task in beside:
@@ -234,9 +245,7 @@ class ServiceEngine:
 
     async def _begin_look(self, step: st.Step | None) -> None:
         """Looks have an intent, too: where one never ends, the journal says what it was."""
-        phases = {st.Preflight: Phase.PREFLIGHT, st.ProveWarm: Phase.PREFLIGHT, st.WaitHealthy: Phase.WAIT_HEALTHY,
-                  st.Smoke: Phase.SMOKE}  # fmt: skip
-        if step is not None and (phase := phases.get(type(step))) is not None:
+        if (phase := hands.phase_of(step)) is not None:
             await self._record([ev.StepStarted(phase)])
 
     async def _ready(self, looking: Coroutine[Any, Any, ev.Halted | None]) -> bool:
@@ -326,9 +335,7 @@ class ServiceEngine:
             await self._clock.sleep(self._observe_every)
 
     async def _traced(self, drift: Drift, event: ev.DriftTraced) -> None:
-        async with self._lock:
-            if (now := self.state.drift.get(drift.point)) is not None and now.id == drift.id:
-                await self._record([event])
+        await self.note(lambda now: [event] if (of := now.drift.get(drift.point)) and of.id == drift.id else [])
 
     async def look(self) -> dict[str, Seen]:
         """One look at all switch points; nothing goes on record."""
@@ -357,16 +364,11 @@ class ServiceEngine:
             raise AssertionError("a step without an open switch")
         return switch
 
-    def _open_step(self) -> str | None:
-        switch = self.state.open_switch
-        return switch.open.step if switch is not None and switch.open is not None else None
-
-    def _deploy_left(self) -> bool:
-        """Whether another process may have left a deployment running."""
-        return (switch := self.state.open_switch) is not None and switch.open is not None and switch.open.unknown
+    def _open_step(self) -> OpenStep | None:
+        return switch.open if (switch := self.state.open_switch) else None
 
     def _writing(self) -> bool:
-        return self._running.effect is not None and self._open_step() == "set_weights"
+        return self._running.effect is not None and (step := self._open_step()) is not None and step.point is not None
 
     async def _halt_first(self, request: ad.Failback, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""
@@ -389,11 +391,5 @@ class ServiceEngine:
         """An abort ends a deploy command that runs, another process's too. Called with the lock held."""
         if self._writing():
             raise Refused("weights are being written at this moment", "look again in a second")
-        async with asyncio.TaskGroup() as group:
-            effect = self._running.effect or group.create_task(
-                self._running.guarded(deploy.find(self._switch(), self._told(), self._running.beat))
-            )
-            await asyncio.sleep(0)  # what has not begun is not ended by being cancelled: it would never begin
-            effect.cancel()
-            await asyncio.wait({effect}, timeout=STOP_SECONDS)
+        await self._running.end(deploy.find(self._switch(), self._told(), self._running.beat), STOP_SECONDS)
         return deploy.ended(self._switch())

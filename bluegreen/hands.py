@@ -8,8 +8,17 @@ from typing import Any
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.state import ServiceState, Switch
+from bluegreen.model import Phase
 from bluegreen.ports import Clock, Ports, Store
 from bluegreen.steps import preflight, shift, smoke, wait_healthy, watch
+
+_PHASES = {st.Preflight: Phase.PREFLIGHT, st.ProveWarm: Phase.PREFLIGHT, st.WaitHealthy: Phase.WAIT_HEALTHY,
+           st.Smoke: Phase.SMOKE}  # fmt: skip
+
+
+def phase_of(step: st.Step | None) -> Phase | None:
+    """The phase that a look with an intent of its own belongs to; None for everything else."""
+    return _PHASES.get(type(step)) if step is not None else None
 
 
 def look(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from bluegreen import sd
+from bluegreen import keepers, sd
 from bluegreen.aws import Sessions
 from bluegreen.cards import CardKeeper
 from bluegreen.clock import SystemClock
@@ -70,6 +70,7 @@ class Parts:
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
             card,
+            keepers.of(setup),
         )
 
     def publish(self, entry: Entry) -> None:

@@ -61,3 +61,13 @@ class Running:
             return await hand
         except Exception as error:
             return looks.defect(error, self._state())
+
+    async def end(self, found: Coroutine[Any, Any, ev.Event], seconds: float) -> None:
+        """End the effect that runs; where none does, what `found` finds of another process's."""
+        async with asyncio.TaskGroup() as group:
+            if self.effect is not None:
+                found.close()
+            effect = self.effect or group.create_task(self.guarded(found))
+            await asyncio.sleep(0)  # what has not begun is not ended by being cancelled: it would never begin
+            effect.cancel()
+            await asyncio.wait({effect}, timeout=seconds)

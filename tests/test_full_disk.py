@@ -179,7 +179,7 @@ def test_what_was_done_without_room_to_say_so_comes_before_any_decision(tmp_path
     async def main() -> None:
         async with world.engine() as driver:
             await driver.deploy()
-            await driver.until(lambda: driver.engine._open_step() == "set_weights")
+            await driver.until(lambda: (step := driver.engine._open_step()) and step.step == "set_weights")
             tight = Tight(world, 0, NotWritten("full"))
             await asyncio.sleep(100)
             assert world.shares("green") == [50]
@@ -203,7 +203,7 @@ def test_what_was_done_without_room_to_say_so_stands_before_what_is_asked_for_ne
     async def main() -> None:
         async with world.engine() as driver:
             await driver.deploy()
-            await driver.until(lambda: driver.engine._open_step() == "set_weights")
+            await driver.until(lambda: (step := driver.engine._open_step()) and step.step == "set_weights")
             tight = Tight(world, 0, NotWritten("full"))
             assert await tight.reached(driver)
             tight.end()

@@ -2,40 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
 from aiohttp import web
 
 from bluegreen.control import documents, identity, openapi
-from bluegreen.control.metrics import Metrics
-from bluegreen.control.problems import BODY_BYTES_MAX, BODY_SECONDS, as_problems
-from bluegreen.control.stream import PAGE, Hub
+from bluegreen.control.exchange import DOOR, Door, answer, asked, number, read_body, whole
+from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
+from bluegreen.control.stream import PAGE
 from bluegreen.control.values import time
-from bluegreen.core.requests import Ask
 from bluegreen.errors import BadRequest
-from bluegreen.fleet import Fleet
 
 VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt", "restore", "leave")
-
-
-@dataclass(frozen=True, slots=True)
-class Door:
-    """What the handlers reach: the fleet, the live streams, the metrics, and facts about the daemon itself."""
-
-    fleet: Fleet
-    hub: Hub
-    metrics: Metrics
-    about: Mapping[str, Any]
-    tokens: Callable[[], Mapping[str, str]]
-
-
-DOOR = web.AppKey("door", Door)
 
 
 def build_app(door: Door) -> web.Application:
@@ -76,7 +58,7 @@ async def services(request: web.Request) -> web.Response:
     door = request.app[DOOR]
     now = door.fleet.clock.now()
     found = [documents.service(engine, now) for engine in door.fleet.engines.values()]
-    return _json({"services": found, "as_of": time(now), "daemon": dict(door.about)})
+    return answer({"services": found, "as_of": time(now), "daemon": dict(door.about)})
 
 
 async def service(request: web.Request) -> web.Response:
@@ -85,7 +67,7 @@ async def service(request: web.Request) -> web.Response:
     etag = _etag(document)
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})
-    return _json(document, headers={"ETag": etag})
+    return answer(document, headers={"ETag": etag})
 
 
 async def plan(request: web.Request) -> web.Response:
@@ -94,28 +76,28 @@ async def plan(request: web.Request) -> web.Response:
     if not version:
         raise BadRequest("which version?", {"version": "wanted ?version=VERSION"})
     made = await fleet.deployment_plan(name, version, request.query.get("artifact"))
-    return _json(documents.deployment_plan(name, version, made))
+    return answer(documents.deployment_plan(name, version, made))
 
 
 async def failback_plan(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     made = await fleet.failback_plan(name)
-    return _json(documents.failback_plan(fleet.engine(name), made, fleet.clock.now()))
+    return answer(documents.failback_plan(fleet.engine(name), made, fleet.clock.now()))
 
 
 async def history(request: web.Request) -> web.Response:
     state = request.app[DOOR].fleet.engine(request.match_info["service"]).state
-    limit = _number(request, "limit", 50)
+    limit = number(request, "limit", 50)
     switches = [*state.past, *([state.switch] if state.switch else [])]
-    return _json({"switches": [documents.switch(one, state) for one in reversed(switches)][:limit]})
+    return answer({"switches": [documents.switch(one, state) for one in reversed(switches)][:limit]})
 
 
 async def switch(request: web.Request) -> web.Response:
     fleet = request.app[DOOR].fleet
     state, one = fleet.switch(request.match_info["id"])
     if state.switch is one:
-        return _json(documents.service(fleet.engine(state.service), fleet.clock.now())["switch"])
-    return _json(documents.switch(one, state))
+        return answer(documents.service(fleet.engine(state.service), fleet.clock.now())["switch"])
+    return answer(documents.switch(one, state))
 
 
 async def events(request: web.Request) -> web.StreamResponse:
@@ -124,12 +106,12 @@ async def events(request: web.Request) -> web.StreamResponse:
     if name is not None:
         door.fleet.engine(name)
     if "text/event-stream" in request.headers.get("Accept", ""):
-        last = _whole(request.headers.get("Last-Event-ID", ""))
-        after = _number(request, "after", 0) if last is None else last
+        last = whole(request.headers.get("Last-Event-ID", ""))
+        after = number(request, "after", 0) if last is None else last
         return await door.hub.serve(request, door.fleet, name, after)
-    after = _number(request, "after", 0)
-    found = await door.fleet.store.read(name, after, min(_number(request, "limit", PAGE), PAGE))
-    return _json({"events": [documents.event(entry) for entry in found], "next": found[-1].seq if found else after})
+    after = number(request, "after", 0)
+    found = await door.fleet.store.read(name, after, min(number(request, "limit", PAGE), PAGE))
+    return answer({"events": [documents.event(entry) for entry in found], "next": found[-1].seq if found else after})
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -147,7 +129,7 @@ async def readyz(request: web.Request) -> web.Response:
         if engine.state.live is None:
             faults.append(f"{name}: it is not known which environment is live")
     document = {"ready": not faults, "faults": faults, "journal": documents.finding(journal)}
-    return _json(document, status=503 if faults else 200)
+    return answer(document, status=503 if faults else 200)
 
 
 async def metrics(request: web.Request) -> web.Response:
@@ -155,7 +137,7 @@ async def metrics(request: web.Request) -> web.Response:
 
 
 async def schema(_: web.Request) -> web.Response:
-    return _json(openapi.document())
+    return answer(openapi.document())
 
 
 _SCRIPTS = ("app.js", "dialog.js", "door.js", "view.js")
@@ -183,13 +165,15 @@ async def page(request: web.Request) -> web.Response:
 
 async def deploy(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
-    body = await _body(request, {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list})
+    body = await read_body(
+        request, {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list}
+    )
     if "version" not in body:
         raise BadRequest("which version?", {"version": "missing"})
     started = await fleet.deploy(
         name,
         body["version"],
-        _ask(request, body),
+        asked(request, body),
         body.get("artifact"),
         replace_warm=body.get("replace_warm", False),
         changes=json.dumps(body["changes"], ensure_ascii=False) if body.get("changes") else "",
@@ -199,7 +183,7 @@ async def deploy(request: web.Request) -> web.Response:
 
 async def failback(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
-    body = await _body(request, {"plan": str, "reason": str, "acknowledge": list, "confirm": str})
+    body = await read_body(request, {"plan": str, "reason": str, "acknowledge": list, "confirm": str})
     missing = {key: "missing" for key in ("plan", "reason") if not str(body.get(key, "")).strip()}
     if missing:
         raise BadRequest(
@@ -207,64 +191,25 @@ async def failback(request: web.Request) -> web.Response:
         )
     if body.get("confirm", name) != name:
         raise BadRequest("this is not the service's name", {"confirm": f"wanted {name}"})
-    started = await fleet.failback(name, body["plan"], _ask(request, body))
+    started = await fleet.failback(name, body["plan"], asked(request, body))
     return _accepted(request, started.id)
 
 
 async def ask(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     verb = request.path.rsplit("/", 1)[-1]
-    body = await _body(request, {"reason": str, "halt": str, "check": str, "environment": str, "drift": list})
+    body = await read_body(request, {"reason": str, "halt": str, "check": str, "environment": str, "drift": list})
     if verb == "accept" and not body.get("check"):
         raise BadRequest("which check?", {"check": "missing"})
     if not all(isinstance(one, str) for one in body.get("drift", [])):
         raise BadRequest("drift: not as wanted", {"drift": "wanted a list of the ids of drifts"})
     more = {key: body[key] for key in ("check", "halt", "environment", "drift") if key in body}
-    one = await fleet.ask(name, verb, _ask(request, body), **more)
+    one = await fleet.ask(name, verb, asked(request, body), **more)
     location = {"Location": f"/v1/switches/{one.id}"} if one else {}
-    return _json(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)
+    return answer(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)
 
 
 # --- parts ---
-
-
-async def _body(request: web.Request, fields: Mapping[str, type]) -> dict[str, Any]:
-    """The JSON body, every field of the type it must have. All faults at once."""
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            raw = await request.read()
-    except TimeoutError:
-        raise web.HTTPRequestTimeout from None
-    try:
-        body = json.loads(raw, parse_constant=_no_json) if raw.strip() else {}
-        json.dumps(body, ensure_ascii=False).encode()  # half of a surrogate pair is JSON, but no text that can be kept
-    except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON", {"body": str(error)}) from None
-    if not isinstance(body, dict):
-        raise BadRequest("the body is not a JSON object", {"body": "wanted {...}"})
-    faults = {key: f"not known; known: {', '.join(fields)}" for key in body if key not in fields}
-    wanted = {str: "text", bool: "true or false", list: "a list"}
-    for key, kind in fields.items():
-        if body.get(key) is None:
-            body.pop(key, None)
-        elif not isinstance(body[key], kind):
-            faults[key] = f"wanted {wanted[kind]}"
-    if faults:
-        raise BadRequest(f"{', '.join(sorted(faults))}: not as wanted", faults)
-    return body
-
-
-def _no_json(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _ask(request: web.Request, body: Mapping[str, Any]) -> Ask:
-    key = request.headers.get("Idempotency-Key")
-    if key is not None and not (1 <= len(key) <= 255 and key.isascii()):
-        raise BadRequest("this Idempotency-Key is not usable", {"Idempotency-Key": "wanted 1 to 255 ASCII characters"})
-    facts = json.dumps([request.method, request.path, body], sort_keys=True)
-    digest = hashlib.sha256(facts.encode()).hexdigest() if key else None
-    return Ask(request[identity.ACTOR], str(body.get("reason", ""))[:2000], key, digest)
 
 
 def _etag(document: Mapping[str, Any]) -> str:
@@ -285,23 +230,7 @@ def _accepted(request: web.Request, id_: str) -> web.Response:
     state, one = fleet.switch(id_)
     lawful = documents.service(fleet.engine(state.service), fleet.clock.now())
     document = lawful["switch"] if state.switch is one else documents.switch(one, state)
-    return _json({"switch": document}, status=202, headers={"Location": f"/v1/switches/{id_}"})
-
-
-def _number(request: web.Request, name: str, default: int) -> int:
-    found = _whole(request.query.get(name, str(default)))
-    if found is None:
-        raise BadRequest(f"{name} is not a number", {name: "wanted a whole number from 0, of 15 digits at most"})
-    return found
-
-
-def _whole(text: str) -> int | None:
-    """A whole number that the journal can count to; None for everything else."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
-
-
-def _json(document: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.json_response(document, status=status, headers=dict(headers or {}))
+    return answer({"switch": document}, status=202, headers={"Location": f"/v1/switches/{id_}"})
 
 
 async def _end_streams(app: web.Application) -> None:

@@ -16,7 +16,8 @@ from pathlib import Path
 from aiohttp import web
 
 from bluegreen.config.schema import Control
-from bluegreen.control.app import Door, build_app
+from bluegreen.control.app import build_app
+from bluegreen.control.exchange import Door
 from bluegreen.errors import BlueGreenError
 
 CONNECTIONS_MAX = 128

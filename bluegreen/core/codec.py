@@ -12,14 +12,15 @@ from datetime import datetime
 from enum import Enum
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from bluegreen.core import events
+from bluegreen.core import events, notes
 from bluegreen.core.events import Event
 from bluegreen.model import Weights
 
 KINDS: dict[str, type[Event]] = {
     cls.__name__: cls
-    for cls in vars(events).values()
-    if isinstance(cls, type) and issubclass(cls, Event) and cls is not Event
+    for module in (events, *notes.TOPICS)
+    for cls in vars(module).values()
+    if isinstance(cls, type) and issubclass(cls, Event) and cls not in (Event, notes.NoteEvent)
 }
 
 

@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import assert_never, get_args
 
 from bluegreen.core import events as ev
-from bluegreen.core import restoring, service
+from bluegreen.core import notes, restoring, service
 from bluegreen.core.service import as_split, sole_live
 from bluegreen.core.state import (
     KEYS_MAX,
@@ -171,9 +171,12 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
             changed = restoring.after(service.apply(state, record, event), event)
         case event if isinstance(event, ev.OfDrift):
             changed = restoring.apply(state, record, event)
+        case notes.NoteEvent():
+            changed = state
         case _:
             changed = _of_switch(state, record)
-    return replace(changed, version=state.version + 1, keys=_remember_key(changed, record))
+    noted = notes.fold(state, changed, record)
+    return replace(changed, version=state.version + 1, keys=_remember_key(changed, record), notes=noted)
 
 
 def _remember_key(state: ServiceState, record: ev.Record) -> Mapping[str, tuple[str, str | None]]:

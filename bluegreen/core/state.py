@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from bluegreen.core.notes import Notes
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Cause, Condition, Finding, Kind, Phase, Plan, Release, Role, Warm, Weights
 
@@ -232,6 +233,8 @@ class ServiceState:
     """The open switch, or the last one that ended."""
     past: tuple[Switch, ...] = ()
     """Ended switches before that one, oldest first; the last PAST_MAX."""
+    notes: Notes = field(default_factory=Notes)
+    """What is on record beside the way of a switch."""
     keys: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """Idempotency-Key -> (digest of the request, the switch that it led to); the last KEYS_MAX."""
 

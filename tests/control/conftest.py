@@ -13,7 +13,8 @@ import pytest
 from aiohttp import web
 
 from bluegreen.config.load import load
-from bluegreen.control.app import Door, build_app
+from bluegreen.control.app import build_app
+from bluegreen.control.exchange import Door
 from bluegreen.parts import Parts
 
 TOKEN = "a-very-secret-token"

@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import ClientSession, UnixConnector, web
 from prometheus_client.parser import text_string_to_metric_families
 
-from bluegreen.control.app import Door, build_app
+from bluegreen.control.app import build_app
+from bluegreen.control.exchange import Door
 from bluegreen.control.stream import QUEUE_MAX, Hub
 from tests.control.conftest import ABOUT, Endpoint
 
