@@ -141,10 +141,11 @@ class Daemon:
         loop.add_signal_handler(signal.SIGHUP, self._reload.set)
 
     async def _ping(self) -> None:
-        """The watchdog is fed by the loop itself: a loop that is blocked feeds nothing."""
+        """The watchdog is fed by the loop itself: a loop that is blocked feeds nothing. The status is told again each
+        time: a manager that was busy has missed the line that says that somebody is awaited."""
         every = sd.watchdog_seconds()
         while every is not None:
-            sd.notify("WATCHDOG=1")
+            sd.notify("WATCHDOG=1", f"STATUS={self._parts.status()}")
             await self._parts.clock.sleep(every)
 
     async def _reload_forever(self, group: asyncio.TaskGroup, tasks: dict[str, asyncio.Task[None]]) -> None:

@@ -194,7 +194,10 @@ async def test_without_processes_to_be_had_a_deployment_fails_before_it_starts(t
         await operator.deploy("v2")
         document = await operator.ended("halted")
         assert document["switch"]["phase"] == "deploy"
-        assert "cannot be started: Resource temporarily unavailable" in document["switch"]["halt"]["summary"]
+        assert (
+            "cannot be started and kept on record: Resource temporarily unavailable"
+            in document["switch"]["halt"]["summary"]
+        )
         assert not began.exists()
         limit(pid, "--nproc=1000", *as_nobody())
         await operator.post("resume")

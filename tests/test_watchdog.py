@@ -185,7 +185,7 @@ async def test_a_daemon_that_was_stopped_for_longer_than_its_limit_goes_on_with_
 ALONE = """
 import asyncio, sys, time
 from pathlib import Path
-from bluegreen.daemon import standalone
+from bluegreen.standalone import standalone
 
 async def main():
     async with standalone(Path(sys.argv[1])):

@@ -470,6 +470,7 @@ async def test_a_good_point_has_no_fault_and_its_permission_is_not_proven(
         "edge: actions",
         "edge: load balancer",
         "edge: target groups",
+        "edge: rules before it",
         "edge: stickiness",
         "edge: permission",
     ]

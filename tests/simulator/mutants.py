@@ -51,23 +51,23 @@ class Mutant:
             setattr(self.place, self.attribute, sound)
 
 
-def _rolls_back_when_halted(state, now):
+def _rolls_back_when_halted(state, now, trouble=None):
     """After a failed gate it takes the traffic away again, as so many tools do."""
-    step, switch = sound_next(state, now), state.open_switch
+    step, switch = sound_next(state, now, trouble), state.open_switch
     if isinstance(step, st.SetWeights) and switch is not None and switch.halts:
         split = {name: WHOLE * (name == switch.source) for name in step.split}
         return replace(step, split=Weights.of(split))
     return step
 
 
-async def _ends_halts_by_itself(self):
+async def _ends_halts_by_itself(self, patience=None):
     """A look finds everything well again, and goes on."""
     switch = self.state.open_switch
     if switch is not None and switch.halt is not None and self._clock.now() - switch.halt.at > timedelta(minutes=10):
         async with self._lock:
             await self._record([ev.Resumed()])
             self._wake.set()
-    await sound_observe(self)
+    await sound_observe(self, patience)
 
 
 async def _writes_no_intent(self, events, ask=None, switch=None):
@@ -156,11 +156,11 @@ def _gives_nobody(switch, point, current, share):
     return Weights.of(dict.fromkeys(sound_split(switch, point, current, share), 0))
 
 
-def _deploys_again(state, now):
+def _deploys_again(state, now, trouble=None):
     switch = state.open_switch
     if switch is not None and switch.open is not None and switch.open.unknown:
         return st.Deploy()
-    return sound_next(state, now)
+    return sound_next(state, now, trouble)
 
 
 def _sees_no_drift(*_):
@@ -180,8 +180,8 @@ async def _acknowledges_first(self, events, ask=None, switch=None):
             self.book.state = sound_apply(self.state, record)
 
 
-def _waits_for_ever(state, now):
-    step, switch = sound_next(state, now), state.open_switch
+def _waits_for_ever(state, now, trouble=None):
+    step, switch = sound_next(state, now, trouble), state.open_switch
     return st.AwaitOperator() if isinstance(step, st.LookUp) or (switch and switch.lost) else step
 
 
