@@ -10,7 +10,7 @@ from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.phases import IllegalTransition, apply, fold
-from bluegreen.core.receipts import to_import
+from bluegreen.core.receipts import distrusted, to_import
 from bluegreen.core.state import ServiceState
 from bluegreen.model import WHOLE, Cause, Condition
 from tests.builders import (
@@ -112,3 +112,11 @@ def test_a_receipt_is_the_beginning_of_a_journal_that_was_lost():
 def test_a_card_is_not_taken_over_an_open_switch():
     with pytest.raises(IllegalTransition, match="while s1 is open"):
         apply(state_after(HALF_WAY), _receipt()[0])
+
+
+def test_a_journal_is_distrusted_also_where_no_switch_is_open() -> None:
+    (event,) = distrusted(ServiceState(SERVICE), "the card is newer")
+    assert event == ev.Distrusted("the card is newer")
+    (_, halt) = distrusted(state_after(SHIFTING), "the card is newer")
+    assert isinstance(halt, ev.Halted)
+    assert halt.cause is Cause.CARD

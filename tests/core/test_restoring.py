@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.phases import IllegalTransition, apply
-from tests.builders import OPERATOR, at, make_plan, record, state_after, weights
+from bluegreen.core.state import ServiceState
+from bluegreen.errors import Refused
+from tests.builders import OPERATOR, SERVICE, START, at, make_plan, record, state_after, weights
 
 SHOWN, WHOLE = weights(blue=700, green=300), weights(blue=100, green=0)
 TWO = make_plan(("lb", "nlb"))
@@ -75,3 +78,11 @@ def test_a_point_that_says_something_else_in_place_of_weights_is_refused_and_sai
     step = next_step(state, at(0))
     assert isinstance(step, st.Conclude)
     assert "lb the listener is gone now" in step.event.summary  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "request_", [ad.Restore(drift=frozenset({"d"}), reason=" "), ad.Leave(drift=frozenset({"d"}), reason="")]
+)
+def test_an_answer_to_a_drift_needs_a_reason(request_: ad.AnyRequest) -> None:
+    with pytest.raises(Refused, match="needs a reason"):
+        ad.admit(request_, ServiceState(SERVICE), START)
