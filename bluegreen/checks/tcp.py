@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import socket
 
 from bluegreen.checks.common import Sight, filled
 from bluegreen.config.schema import Check
@@ -32,7 +34,10 @@ class TcpCheck:
         except TimeoutError:
             return Sight(False, f"{address} took no connection within {self._config.timeout:g} s", {"address": address})
         except (OSError, ValueError, OverflowError) as error:
-            return Sight(False, f"{address} takes no connection: {error}", {"address": address})
+            # asyncio words it anew, around the bare number: "[Errno 111] Connect call failed"
+            number = error.errno if isinstance(error, OSError) and not isinstance(error, socket.gaierror) else None
+            why = os.strerror(number) if number else str(error)
+            return Sight(False, f"{address} takes no connection: {why}", {"address": address})
         return Sight(True, f"{address} took a connection in {seconds * 1000:.0f} ms", {"address": address})
 
     async def close(self) -> None:

@@ -127,6 +127,14 @@ async def all_checks(checks: Sequence[Check], scene: Scene, accepted: frozenset[
     return tuple(found)
 
 
+_ADVICE = {
+    Cause.PREFLIGHT_FAILED: "nothing was moved; mend what failed, then `resume`: it is tried again",
+    Cause.CHECK_FAILED: "find out why on {candidate}; mend it and `resume`, or `deploy` a version that is right",
+    Cause.GATE_FAILED: "{candidate} keeps its share meanwhile: `resume` if it was a flap, `failback` if users suffer",
+}
+"""What to do where a finding does not say so itself."""
+
+
 def halted(
     switch: Switch,
     cause: Cause,
@@ -147,7 +155,7 @@ def halted(
     if split is not None and (mixed := _mixed(split, switch.candidate)):
         summary = f"{summary}; {mixed}"
     if failed and not advice:
-        advice = failed[0].advice
+        advice = failed[0].advice or _ADVICE.get(cause, "").format(candidate=switch.candidate)
     return ev.Halted(
         halt=switch.next_halt(),
         phase=Phase(switch.phase),
