@@ -214,7 +214,7 @@ async def ask(request: web.Request) -> web.Response:
 
 def _etag(document: Mapping[str, Any]) -> str:
     """The revision, and a digest of all that can change without an entry in the journal, but for times of reading."""
-    times = {"as_of", "read_at", "proven_at", "alive_at", "alive"}
+    times = {"as_of", "read_at", "proven_at", "alive_at", "alive", "written_at"}
 
     def lasting(value: Any) -> Any:
         if isinstance(value, dict):
