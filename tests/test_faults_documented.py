@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -17,6 +18,7 @@ ROWS = {
 OPEN = [number for number, (_, _, proof) in ROWS.items() if "open" in re.sub("`[^`]*`", "", proof)]
 
 
+@functools.lru_cache
 def defined_in(file: Path) -> set[str]:
     """The names of the tests that a file defines."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 from bluegreen.core.diagram import mermaid
@@ -51,5 +52,6 @@ def test_the_diagram_in_the_readme_is_the_one_of_the_tables():
     assert shown == f"```mermaid\n{mermaid()}```", "README.md's diagram is old: `make diagram`"
 
 
+@functools.lru_cache(None)
 def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
