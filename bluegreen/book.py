@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
+from bluegreen.config.values import redacted
 from bluegreen.core import events as ev
 from bluegreen.core import receipts
 from bluegreen.core.phases import apply
@@ -18,6 +19,7 @@ from bluegreen.errors import AppendUnknown, StoreError
 from bluegreen.jumps import Jumps
 from bluegreen.model import DAEMON
 from bluegreen.ports import Clock, Publish, Store
+from bluegreen.redaction import clean
 
 Keep = Callable[[ServiceState, ev.Entry], Awaitable[None]]
 """Told of each append, before anything is done on it: keeps the service's card current."""
@@ -66,7 +68,7 @@ class Book:
             id_ = switch if isinstance(event, ev.Requested) else (state.open_switch.id if state.open_switch else None)
             record = ev.Record(
                 id=self._new_id(), at=self._clock.now(), service=state.service, switch=id_, by=str(ask.actor),
-                event=event, reason=ask.reason, key=ask.key, key_digest=ask.digest,
+                event=clean(event), reason=redacted(ask.reason), key=ask.key, key_digest=ask.digest,
             )  # fmt: skip
             state = apply(state, record)
             records.append(record)

@@ -12,6 +12,7 @@ from bluegreen.balancers.counted import Called, CountedBalancer
 from bluegreen.checks import Sources, needs_version, open_check
 from bluegreen.config import schema
 from bluegreen.config.load import config_hash, service_from_json, service_json
+from bluegreen.config.secrets import remember
 from bluegreen.config.units import tenths
 from bluegreen.deployers import open_deployer
 from bluegreen.model import Plan, Target
@@ -55,6 +56,7 @@ class Bench:
     def open(self, setup: Setup) -> Ports:
         """See ports.Workshop."""
         service = service_from_json(setup.config)
+        remember(setup.config)
         context = Context(self.state_directory, service.service, setup.environments, self.aws)
         opened = [CountedBalancer(open_balancer(point, context), self.called) for point in service.switch_points]
         balancers: dict[str, Balancer] = {balancer.point: balancer for balancer in opened}

@@ -1,10 +1,12 @@
-"""Secrets by reference: `${env:NAME}`, `${file:PATH}`, `${credential:NAME}`. Resolved at the moment of use, never kept.
+"""Secrets by reference: `${env:NAME}`, `${file:PATH}`, `${credential:NAME}`. Resolved at the moment of use.
 
 What is written down (journal, logs, evidence, API) is the reference. `${credential:NAME}` is systemd's LoadCredential.
+What was resolved is remembered in this process for one purpose: to be found in, and taken out of, what is told.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -13,6 +15,9 @@ from bluegreen.errors import BlueGreenError
 
 REFERENCE = re.compile(r"\$\{(env|file|credential):([^}]+)\}")
 _SECRET_BYTES_MAX = 65536
+WORD_MAX = 5
+"""What is no longer than this is hidden only where it was used: `true` or `8080` would be missed everywhere else."""
+_resolved: set[str] = set()
 
 
 class SecretMissing(BlueGreenError):
@@ -28,7 +33,26 @@ def references(text: str) -> list[str]:
 
 def resolve(text: str) -> str:
     """The text with every reference replaced by its secret. Raises SecretMissing."""
-    return REFERENCE.sub(lambda match: _one(match[1], match[2]), text)
+    return REFERENCE.sub(lambda match: _remembered(_one(match[1], match[2])), text)
+
+
+def remember(text: str) -> None:
+    """Resolve every reference in a text, so that its secret is known before it is used; one that is missing is told of
+    when it is needed."""
+    for reference in references(text):
+        with contextlib.suppress(SecretMissing):
+            resolve(reference)
+
+
+def resolved() -> frozenset[str]:
+    """Every secret that this process knows so far, but for those that are as short as a word."""
+    return frozenset(_resolved)
+
+
+def _remembered(secret: str) -> str:
+    if len(secret) > WORD_MAX:
+        _resolved.add(secret)
+    return secret
 
 
 def _one(source: str, name: str) -> str:

@@ -5,13 +5,17 @@ A reference counts only where the configuration has it: a version named `${file:
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Iterable, Mapping
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
 from bluegreen.config.placeholders import fill
-from bluegreen.config.secrets import REFERENCE, resolve
+from bluegreen.config.secrets import REFERENCE, WORD_MAX, resolve, resolved
 
 HIDDEN = "***"
+_URL_SAFE = str.maketrans("+/", "-_")
 
 
 def filled(texts: Mapping[str, str], names: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -29,14 +33,28 @@ def filled(texts: Mapping[str, str], names: Mapping[str, str]) -> tuple[dict[str
     return made, [secret for secret in secrets if secret]
 
 
-def redacted(text: str, secrets: Iterable[str]) -> str:
-    """The text without the secrets, be they plain or written as a text of JSON or Python."""
-    forms = {form for secret in secrets for form in _forms(secret)}
+def redacted(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text without these secrets and without any other that this process has used, be they plain, in base64, in a
+    URL, or written as a text of JSON or Python."""
+    forms = {form for secret in {*secrets, *resolved()} for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, HIDDEN)
     return text
 
 
-def _forms(secret: str) -> set[str]:
+@functools.lru_cache(1024)
+def _forms(secret: str) -> frozenset[str]:
     quoted = {json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret)}
-    return {form for form in (secret, *(one[1:-1] for one in quoted)) if form}
+    plain = {secret, *(one[1:-1] for one in quoted)}
+    if len(secret) > WORD_MAX:
+        plain |= {quote(secret), quote(secret, safe=""), quote_plus(secret), *_base64(secret.encode())}
+    return frozenset(form for form in plain if form)
+
+
+def _base64(secret: bytes) -> Iterator[str]:
+    """What stays the same of its base64, wherever in a text it begins: `user:secret` is coded as one."""
+    for before in range(3):
+        coded = b64encode(b"\0" * before + secret).decode().rstrip("=")
+        sure = coded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
+        yield sure
+        yield sure.translate(_URL_SAFE)
