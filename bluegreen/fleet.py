@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bluegreen.core import admit as ad
@@ -80,9 +80,10 @@ class Fleet:
 
     async def deploy(
         self, service: str, version: str, ask: Ask, artifact: str | None = None, *,
-        replace_warm: bool = False, changes: str = "",
+        replace_warm: bool = False, changes: str = "", cause: str = "", note: str = "",
     ) -> Switch:  # fmt: skip
-        """Start a deployment. `changes` is its manifest as JSON. Raises Refused, BadRequest, NotFound."""
+        """Start a deployment. `changes` is its manifest as JSON; `cause` and `note` are of the halt that it answers.
+        Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         _check_version(version)
         request = ad.Deploy(
@@ -92,17 +93,24 @@ class Fleet:
             artifact=artifact,
             replace_warm=replace_warm,
             changes=changes,
+            cause=cause,
+            note=note,
         )
         return _started(await engine.submit(request, ask))
 
-    async def failback(self, service: str, plan: str | None, ask: Ask) -> Switch:
+    async def failback(
+        self, service: str, plan: str | None, ask: Ask, *, cause: str = "", note: str = ""
+    ) -> Switch:  # fmt: skip
         """Start a failback. `plan` is the id that the asker has seen; StateMoved when the state is another one now."""
         engine = self.engine(service)
         if ask.key is None or ask.key not in engine.state.keys:  # a repeated request finds its first answer
             now = await self.failback_plan(service)
             if plan is not None and now.lawful and plan != now.id:
                 raise StateMoved(f"plan {plan} was made from another state", f"look again: the plan is {now.id} now")
-        request = ad.Failback(switch=self._new_switch(engine), pinned=_pinned(engine, failback=True), reason=ask.reason)
+        request = ad.Failback(
+            switch=self._new_switch(engine), pinned=_pinned(engine, failback=True), reason=ask.reason,
+            cause=cause, note=note,
+        )  # fmt: skip
         return _started(await engine.submit(request, ask))
 
     async def failback_plan(self, service: str) -> FailbackPlan:
@@ -139,10 +147,15 @@ class Fleet:
     async def ask(
         self, service: str, verb: str, ask: Ask, *,
         check: str = "", halt: str | None = None, environment: str | None = None, drift: Sequence[str] = (),
+        cause: str = "", note: str = "",
     ) -> Switch | None:  # fmt: skip
         """One of the short verbs. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         if verb in DRIFT_VERBS:
+            if cause or note:
+                raise BadRequest(
+                    f"`{verb}` ends no halt", {"cause": "wanted with the verb that ends it, or by `lessons`"}
+                )
             return await self._answer_drift(engine, verb, ask, drift, halt)
         short: dict[str, ad.AnyRequest] = {
             "approve": ad.Approve(halt),
@@ -156,7 +169,7 @@ class Fleet:
         }
         if verb not in short:
             raise NotFound(f"no verb {verb!r}", f"known: {', '.join(sorted([*short, *DRIFT_VERBS]))}")
-        return await engine.submit(short[verb], ask)
+        return await engine.submit(replace(short[verb], cause=cause, note=note), ask)
 
     async def _answer_drift(
         self, engine: ServiceEngine, verb: str, ask: Ask, drift: Sequence[str], halt: str | None

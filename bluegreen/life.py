@@ -37,6 +37,7 @@ def beating(ports: Ports, beat: Beat) -> Ports:
     return replace(
         ports, balancers=balancers,
         smoke=checks(ports.smoke), gates=checks(ports.gates), guards=checks(ports.guards),
+        open_guard=lambda check: _Check(ports.open_guard(check), beat),
     )  # fmt: skip
 
 

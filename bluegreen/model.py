@@ -82,6 +82,13 @@ class Cause(StrEnum):
     DISK_FULL = "disk_full"
 
 
+CAUSE_CLASSES = (
+    "credentials", "dependency", "artifact", "migration", "configuration", "capacity", "network", "balancer",
+    "check_itself", "human", "unknown",
+)  # fmt: skip
+"""What a halt may have come from, as the person says who has looked. In journals: only ever added to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weights(Mapping[str, int]):
     """Weights of one switch point by environment, in whatever whole numbers the balancer counts.

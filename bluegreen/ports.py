@@ -16,6 +16,7 @@ from typing import Protocol
 
 from bluegreen.core.events import Entry, Record
 from bluegreen.core.state import Hand
+from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding, Plan, Target, Weights
 
 
@@ -240,6 +241,11 @@ class Enough:
         return max(self.count, -(-registered * self.share // 1000), 1)
 
 
+def opens_no_guard(check: str) -> Check:
+    """Where guards on record cannot be opened: that is said, never passed over."""
+    raise BlueGreenError("guards on record cannot be opened here")
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """Everything that the steps of one service reach the world by, opened from one configuration."""
@@ -257,6 +263,8 @@ class Ports:
     health_timeout: float
     health_every: float
     failback_health: Enough
+    open_guard: Callable[[str], Check] = opens_no_guard
+    """Opens a guard that is on record, from its configuration as JSON. Raises BlueGreenError."""
 
     def scene(self, environment: str, version: str | None, artifact: str | None) -> Scene:
         """What placeholders stand for in that environment."""

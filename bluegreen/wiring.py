@@ -10,7 +10,7 @@ from bluegreen.aws import Sessions
 from bluegreen.balancers import Context, open_balancer
 from bluegreen.balancers.counted import Called, CountedBalancer
 from bluegreen.checks import Sources, needs_version, open_check
-from bluegreen.config import schema
+from bluegreen.config import guards, schema
 from bluegreen.config.load import config_hash, service_from_json, service_json
 from bluegreen.config.secrets import remember
 from bluegreen.config.units import tenths
@@ -74,6 +74,7 @@ class Bench:
             smoke_unversioned=frozenset(check.name for check in service.smoke if not needs_version(check)),
             gates=checks(service.gates),
             guards=checks(service.guards),
+            open_guard=lambda check: open_check(_placed(guards.read(check), service), sources),
             health=enough(service.health.minimum),
             health_timeout=service.health.timeout,
             health_every=service.health.every,

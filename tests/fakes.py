@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,10 @@ from bluegreen.core.events import Entry
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
+from bluegreen.errors import BlueGreenError
 from bluegreen.fleet import Fleet
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
-from bluegreen.ports import Alive, Deployer, DeployOutcome, Enough, Environment, Found, Ports, Scene, Setup
+from bluegreen.ports import Alive, Check, Deployer, DeployOutcome, Enough, Environment, Found, Ports, Scene, Setup
 from bluegreen.store.memory import MemoryStore
 from tests.virtual import VirtualClock
 
@@ -126,6 +128,8 @@ class World:
         self.clock = VirtualClock()
         self.deployer = ScriptedDeployer()
         self.smoke, self.gate = ScriptedCheck("orders"), ScriptedCheck("errors")
+        self.kept: dict[str, ScriptedCheck] = {}
+        """What a guard on record opens, by its name."""
         self.balancers = {
             name: MemoryBalancer(name, self.environments, self.directory / f"{name}.json", None) for name in self.points
         }
@@ -158,7 +162,14 @@ class World:
             health_timeout=30.0,
             health_every=1.0,
             failback_health=Enough(share=500),
+            open_guard=self.open_guard,
         )
+
+    def open_guard(self, check: str) -> Check:
+        """What is not in `kept` is of a kind that this program does not know."""
+        if (name := json.loads(check)["name"]) not in self.kept:
+            raise BlueGreenError(f"{name} is of an unknown kind")
+        return self.kept[name]
 
     def new_engine(self, card: CardKeeper | None = None) -> ServiceEngine:
         """Not started."""

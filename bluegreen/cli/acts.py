@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
+from bluegreen.cli import cause as causes
 from bluegreen.cli import service_lines
+from bluegreen.cli.cause import cause_options
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, moment
 
 
-def act(settings: Settings, verb: str, service: str, body: dict[str, str | None]) -> int:
+def act(
+    settings: Settings, verb: str, service: str, body: dict[str, str | None], *, ends_a_halt: bool = False
+) -> int:  # fmt: skip
     """Ask for one verb. The daemon alone decides whether it is lawful."""
     screen, client = settings.screen, settings.client()
     now = client.get("services", service)
@@ -22,6 +26,8 @@ def act(settings: Settings, verb: str, service: str, body: dict[str, str | None]
         screen.document(after)
     else:
         screen.lines(state_lines(after, settings))
+    if ends_a_halt and (halt := causes.halt_of(now)) != causes.halt_of(after):
+        causes.ask(client, screen, service, halt, body.get("cause"))
     return 0
 
 
@@ -47,11 +53,26 @@ def _answer(verb: str, does: str) -> click.Command:
     return command
 
 
+def _end(verb: str, does: str) -> click.Command:
+    """A verb that may end a halt: it takes its cause too."""
+
+    @click.command(verb, cls=Verb, help=does)
+    @service_argument()
+    @click.option("--reason", help="Why; it stands in the journal.")
+    @click.option("--halt", metavar="ID", help="The halt that this answers: refused when it is no longer that one.")
+    @cause_options
+    @click.pass_obj
+    def command(settings: Settings, /, service: str, **given: str | None) -> int:
+        return act(settings, verb, service, given, ends_a_halt=True)
+
+    return command
+
+
 approve = _answer("approve", "Let a switch go past a planned wait for a person's word.")
 pause = _answer("pause", "Let a switch wait where it is, until `resume`. Nothing is wrong.")
-resume = _answer("resume", "Go on after a pause, or after a halt: the failed step really runs again.")
-promote = _answer("promote", "Skip the remaining shift steps: 100% now.")
-abort = _answer("abort", "End a switch whose candidate has no traffic; the candidate is left as it is.")
+resume = _end("resume", "Go on after a pause, or after a halt: the failed step really runs again.")
+promote = _end("promote", "Skip the remaining shift steps: 100% now.")
+abort = _end("abort", "End a switch whose candidate has no traffic; the candidate is left as it is.")
 adopt = _answer("adopt", "Take what the balancer shows for the truth, where it differs from the journal.")
 
 
@@ -79,7 +100,8 @@ def halt(settings: Settings, service: str, reason: str) -> int:
 @click.argument("check")
 @click.option("--reason", required=True, help="Why; it stands in the journal.")
 @click.option("--halt", metavar="ID", help="The halt that this answers: refused when it is no longer that one.")
+@cause_options
 @click.pass_obj
-def accept(settings: Settings, service: str, check: str, reason: str, halt: str | None) -> int:
+def accept(settings: Settings, /, service: str, **given: str | None) -> int:
     """Go past CHECK, one named failed check. The reason stands in the journal."""
-    return act(settings, "accept", service, {"check": check, "reason": reason, "halt": halt})
+    return act(settings, "accept", service, given, ends_a_halt=True)

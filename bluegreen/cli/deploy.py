@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from bluegreen.cli import cause as causes
+from bluegreen.cli.cause import cause_options
 from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.times import seconds
@@ -21,6 +23,7 @@ from bluegreen.errors import ConfigError, ExitCode
 @click.option("--changes", type=click.Path(path_type=Path), metavar="FILE", help="The change manifest (YAML or JSON).")
 @click.option("--replace-warm", is_flag=True, help="Deploy over a protected warm environment: no failback to it then.")
 @click.option("--reason", help="Why; it stands in the journal.")
+@cause_options
 @click.option("--wait", is_flag=True, help="Show progress; end with the deployment's exit code.")
 @click.option("--no-pause", is_flag=True, help="With --wait: a pause or an awaited approval ends it, with 5.")
 @click.option(
@@ -38,6 +41,8 @@ def deploy(
     wait: bool,
     no_pause: bool,
     timeout: float | None,
+    cause: str | None,
+    note: str | None,
 ) -> int:
     """Deploy VERSION to the idle environment of SERVICE and move the traffic to it, step by step.
 
@@ -48,18 +53,22 @@ def deploy(
         raise click.UsageError("--no-pause and --timeout go with --wait")
     body: Document = {"version": version, "artifact": artifact, "reason": reason, "replace_warm": replace_warm or None}
     body["changes"] = _manifest(changes) if changes else None
-    given = {key: value for key, value in body.items() if value is not None}
+    given = {key: value for key, value in {**body, "cause": cause, "note": note}.items() if value is not None}
     screen, client = settings.screen, settings.client()
+    halt = causes.answered(client, screen, service)
+    code: int = ExitCode.DONE
     screen.notice(f"deploy {version} of {service}: no traffic moves until smoke has passed")
     started = client.post("services", service, "deployments", body=given)
     if wait:
-        return _wait(settings, started["switch"], Patience(timeout, no_pause))
-    if screen.json:
+        code = _wait(settings, started["switch"], Patience(timeout, no_pause))
+    elif screen.json:
         screen.document(started)
     else:
         screen.lines([started_line(started["switch"])])
         screen.notice(f"it goes on by itself; to see it: bluegreen watch {service}")
-    return ExitCode.DONE
+    if code != ExitCode.DETACHED:
+        causes.ask(client, screen, service, halt, cause)
+    return code
 
 
 def started_line(switch: Document) -> str:

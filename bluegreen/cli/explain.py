@@ -9,6 +9,7 @@ import click
 
 from bluegreen.cli import service_lines
 from bluegreen.cli.findings import finding_lines, hanging, option_lines
+from bluegreen.cli.lessons import seen_lines
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, clean, clock, columns, moment, when
@@ -87,6 +88,7 @@ def _what_happened(switch: Document, ink: Ink) -> list[str]:
     told += hanging("  ", halt["summary"])
     told += hanging("  ", halt["advice"]) if halt.get("advice") else []
     told += finding_lines(halt["findings"], ink)
+    told += seen_lines(halt, ink)
     if switch["accepted"]:
         told.append(f"  accepted by an operator: {', '.join(switch['accepted'])}")
     output = [clean(line) for line in (halt.get("output") or "").splitlines()]

@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from bluegreen.cli import cause as causes
+from bluegreen.cli.cause import cause_options
 from bluegreen.cli.client import Client
 from bluegreen.cli.failback_screen import Asked, Dialog, dialog, show_plan, traffic_lines, without_terminal
 from bluegreen.cli.follow import Patience, ending, follow
@@ -23,10 +25,11 @@ from bluegreen.errors import DaemonUnreachable, ExitCode, Refused
 @click.option("--dry-run", is_flag=True, help="Show the plan and its risks; move nothing.")
 @click.option("--take-over", is_flag=True, help="End a daemon that holds the journal and does not answer.")
 @click.option("--card", metavar="FILE", help="Without daemon and journal: fail back from this card of the service.")
+@cause_options
 @click.pass_obj
 def failback(
     settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool, take_over: bool,
-    card: str | None,
+    card: str | None, cause: str | None, note: str | None,
 ) -> int:  # fmt: skip
     """Move the traffic of SERVICE back to the environment that was live before.
 
@@ -45,6 +48,8 @@ def failback(
             raise
         from bluegreen.cli.alone import failback_alone
 
+        if cause or note:
+            settings.screen.notice(f"the cause is not recorded without the daemon; later: bluegreen lessons {service}")
         return failback_alone(settings, asked, gone)
     if card:
         raise Refused(
@@ -53,14 +58,19 @@ def failback(
     show_plan(shown, asked, client.now, settings.screen)
     if dry_run:
         return ExitCode.DONE
-    return _move(client, shown, _answered(dialog(shown, asked)), settings.screen)
+    told = {key: value for key, value in {"cause": cause, "note": note}.items() if value}
+    reason, halt = _answered(dialog(shown, asked)), causes.answered(client, settings.screen, service)
+    code = _move(client, shown, {"reason": reason, **told}, settings.screen)
+    if code != ExitCode.DETACHED:
+        causes.ask(client, settings.screen, service, halt, cause)
+    return code
 
 
-def _move(client: Client, plan: Document, reason: str, screen: Screen) -> int:
+def _move(client: Client, plan: Document, told: dict[str, str], screen: Screen) -> int:
     """Ask the daemon for it, and follow it. The lines shown above are acknowledged by the typed name, or by --yes."""
     service = plan["service"]
     read = [line["id"] for line in plan["lines"] if line["verdict"] != "safe"]
-    body = {"plan": plan["plan"], "reason": reason, "acknowledge": read}
+    body = {"plan": plan["plan"], "acknowledge": read, **told}
     started = client.post("services", service, "failback", body=body)["switch"]
     try:
         code, last = follow(client, started, screen, Patience())

@@ -34,6 +34,8 @@ VERBS = {
     "release": ("acts", "Let the warm environment go."),
     "failback": ("failback", "Move the traffic back. Only ever by a person."),
     "explain": ("explain", "Why things are as they are, and which ways there are."),
+    "lessons": ("lessons", "What halts have taught; what one came from."),
+    "guard": ("guard", "Preflight checks made of halts: first in shadow, then enforcing."),
     "history": ("history", "Past switches."),
     "events": ("events", "The journal; --follow shows it live."),
     "completion": ("completion", "Print a shell's completion script."),

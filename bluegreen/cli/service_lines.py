@@ -107,8 +107,19 @@ def screen(service: Document, now: datetime | None, ink: Ink) -> list[str]:
         lines += ["", *warm_lines(warm, now, ink)]
     if service.get("switch"):
         lines += ["", *switch_lines(service["switch"], now, ink)]
-    told = [*journal_lines(service, ink), *awaited(service, ink)]
+    told = [*journal_lines(service, ink), *awaited(service, ink), *lessons_lines(service, ink)]
     return [*lines, *([""] if told else []), *told]
+
+
+def lessons_lines(service: Document, ink: Ink) -> list[str]:
+    """What halts have left to be done; nothing where all is learned."""
+    known = service.get("lessons") or {}
+    parts = []
+    if known.get("recurring"):
+        parts.append(f"{known['recurring']} recurring without a guard")
+    if missing := known.get("without_cause"):
+        parts.append(f"{missing} halt{'' if missing == 1 else 's'} without a cause")
+    return [f"{ink('lessons', 'dim')}  {', '.join(parts)}: bluegreen lessons {service['service']}"] if parts else []
 
 
 def journal_lines(service: Document, ink: Ink) -> list[str]:

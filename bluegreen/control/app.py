@@ -10,8 +10,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.control import documents, identity, openapi
-from bluegreen.control.exchange import DOOR, Door, answer, asked, number, read_body, whole
+from bluegreen.control import documents, guards_routes, identity, lessons_routes, openapi
+from bluegreen.control.exchange import CAUSE, DOOR, Door, answer, asked, given, number, read_body, whole
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
 from bluegreen.control.values import time
@@ -28,6 +28,7 @@ def build_app(door: Door) -> web.Application:
     )
     app[DOOR] = door
     app.on_shutdown.append(_end_streams)
+    app.add_routes([*lessons_routes.ROUTES, *guards_routes.ROUTES])
     app.add_routes(
         [
             web.get("/v1/services", services),
@@ -165,9 +166,8 @@ async def page(request: web.Request) -> web.Response:
 
 async def deploy(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
-    body = await read_body(
-        request, {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list}
-    )
+    known = {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list}
+    body = await read_body(request, {**known, **CAUSE})
     if "version" not in body:
         raise BadRequest("which version?", {"version": "missing"})
     started = await fleet.deploy(
@@ -177,13 +177,14 @@ async def deploy(request: web.Request) -> web.Response:
         body.get("artifact"),
         replace_warm=body.get("replace_warm", False),
         changes=json.dumps(body["changes"], ensure_ascii=False) if body.get("changes") else "",
+        **given(body, CAUSE),
     )
     return _accepted(request, started.id)
 
 
 async def failback(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
-    body = await read_body(request, {"plan": str, "reason": str, "acknowledge": list, "confirm": str})
+    body = await read_body(request, {"plan": str, "reason": str, "acknowledge": list, "confirm": str, **CAUSE})
     missing = {key: "missing" for key in ("plan", "reason") if not str(body.get(key, "")).strip()}
     if missing:
         raise BadRequest(
@@ -191,19 +192,20 @@ async def failback(request: web.Request) -> web.Response:
         )
     if body.get("confirm", name) != name:
         raise BadRequest("this is not the service's name", {"confirm": f"wanted {name}"})
-    started = await fleet.failback(name, body["plan"], asked(request, body))
+    started = await fleet.failback(name, body["plan"], asked(request, body), **given(body, CAUSE))
     return _accepted(request, started.id)
 
 
 async def ask(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     verb = request.path.rsplit("/", 1)[-1]
-    body = await read_body(request, {"reason": str, "halt": str, "check": str, "environment": str, "drift": list})
+    known = {"reason": str, "halt": str, "check": str, "environment": str, "drift": list}
+    body = await read_body(request, {**known, **CAUSE})
     if verb == "accept" and not body.get("check"):
         raise BadRequest("which check?", {"check": "missing"})
     if not all(isinstance(one, str) for one in body.get("drift", [])):
         raise BadRequest("drift: not as wanted", {"drift": "wanted a list of the ids of drifts"})
-    more = {key: body[key] for key in ("check", "halt", "environment", "drift") if key in body}
+    more = given(body, ("check", "halt", "environment", "drift", *CAUSE))
     one = await fleet.ask(name, verb, asked(request, body), **more)
     location = {"Location": f"/v1/switches/{one.id}"} if one else {}
     return answer(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)

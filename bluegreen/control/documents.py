@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents
+from bluegreen.control import drift_documents, lessons_documents
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
@@ -47,6 +47,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
         "journal": finding(engine.trouble) if engine.trouble else None,
         "card": _card(engine.card) if engine.card else None,
+        "lessons": lessons_documents.summary(engine),
         "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
         "options": lawful,
     }
@@ -80,7 +81,7 @@ def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), si
         "share": state.share(one.candidate) / 10 if is_open else None,
         "watched_seconds": one.watched,
         "wait_seconds": _wait(one),
-        "halt": _halt(one.halt) if one.halt else None,
+        "halt": _halt(one.halt, state) if one.halt else None,
         "accepted": sorted(one.accepted),
         "operations": [
             {"step": done.step, "outcome": done.outcome, "at": time(done.at), "detail": done.detail}
@@ -270,7 +271,7 @@ def _wait(one: Switch) -> float | None:
     return one.plan.wait_seconds if one.phase is Phase.SHIFT and one.index < len(one.steps) - 1 else None
 
 
-def _halt(halt: Halt) -> Document:
+def _halt(halt: Halt, state: ServiceState) -> Document:
     return {
         "id": halt.id,
         "at": time(halt.at),
@@ -281,6 +282,7 @@ def _halt(halt: Halt) -> Document:
         "advice": halt.advice,
         "findings": [finding(one) for one in halt.findings],
         "output": halt.output,
+        "lessons": lessons_documents.of_halt(state, halt.id),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,10 @@ from bluegreen.control import identity
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.problems import BODY_SECONDS
 from bluegreen.control.stream import Hub
-from bluegreen.core.requests import Ask
+from bluegreen.core.event import Event
+from bluegreen.core.requests import Ask, asked_before
+from bluegreen.core.state import ServiceState
+from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BadRequest
 from bluegreen.fleet import Fleet
 
@@ -32,6 +35,8 @@ class Door:
 
 
 DOOR = web.AppKey("door", Door)
+CAUSE = {"cause": str, "note": str}
+"""What the answer to a halt may say about it, beside its reason."""
 
 
 async def read_body(request: web.Request, fields: Mapping[str, type]) -> dict[str, Any]:
@@ -49,7 +54,7 @@ async def read_body(request: web.Request, fields: Mapping[str, type]) -> dict[st
     if not isinstance(body, dict):
         raise BadRequest("the body is not a JSON object", {"body": "wanted {...}"})
     faults = {key: f"not known; known: {', '.join(fields)}" for key in body if key not in fields}
-    wanted = {str: "text", bool: "true or false", list: "a list"}
+    wanted = {str: "text", bool: "true or false", list: "a list", dict: "an object"}
     for key, kind in fields.items():
         if body.get(key) is None:
             body.pop(key, None)
@@ -58,6 +63,19 @@ async def read_body(request: web.Request, fields: Mapping[str, type]) -> dict[st
     if faults:
         raise BadRequest(f"{', '.join(sorted(faults))}: not as wanted", faults)
     return body
+
+
+async def noted(engine: ServiceEngine, make: Callable[[ServiceState], Sequence[Event]], ask: Ask) -> None:
+    """What is beside the switch goes on record, once for a key. Raises BadRequest where that key came with another
+    request, and what `make` raises."""
+    if ask.key is not None and ask.key in engine.state.keys:
+        asked_before(ask, engine.state)
+    await engine.note(make, ask)
+
+
+def given(body: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Those of the names that the body has, with their values."""
+    return {name: body[name] for name in names if name in body}
 
 
 def _no_json(constant: str) -> None:

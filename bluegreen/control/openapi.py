@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bluegreen import __version__
-from bluegreen.model import Condition, Kind, Phase, Role
+from bluegreen.model import CAUSE_CLASSES, Condition, Kind, Phase, Role
 
 Schema = dict[str, Any]
 
@@ -13,9 +13,14 @@ _TEXT: Schema = {"type": "string"}
 _MAYBE_TEXT: Schema = {"type": ["string", "null"]}
 _NUMBER: Schema = {"type": ["number", "null"]}
 _SHARES: Schema = {"type": ["object", "null"], "additionalProperties": {"type": "number"}}
+_CAUSE: Schema = {
+    "cause": {"enum": list(CAUSE_CLASSES), "description": "what the halt came from that this answers"},
+    "note": {"type": "string", "description": "about that halt: whoever sees one like it next reads it"},
+}
 _BODY_OF_VERB: Schema = {
     "type": "object",
     "properties": {
+        **_CAUSE,
         "reason": {"type": "string", "description": "why; wanted by halt, accept, restore and leave"},
         "halt": {"type": "string", "description": "the id of the halt that is answered: another one is refused"},
         "check": {"type": "string", "description": "accept: the failed check, by name"},
@@ -71,6 +76,14 @@ def _paths() -> Schema:
             "post": _post("Move the traffic back", _failback_body(), required=True),
         },
         f"{service}/deployments": {"post": _post("Start a deployment", _deployment_body(), required=True)},
+        f"{service}/lessons": {
+            "get": _get("What halts have taught: what comes again without a guard first", "Object", ["service"]),
+            "post": _post("Say what a halt came from, or close a lesson", _lesson_body(), required=True),
+        },
+        f"{service}/guards": {
+            "get": _get("The guards that were made of halts", "Object", ["service"]),
+            "post": _post("Add a guard in shadow, enforce it, or take it away", _guard_body(), required=True),
+        },
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/events": {
             "get": _get("The journal: a page, or with Accept: text/event-stream a live stream", "Object", [],
@@ -136,6 +149,36 @@ def _failback_body() -> Schema:
             "reason": {"type": "string", "minLength": 1},
             "acknowledge": {"type": "array", "items": _TEXT},
             "confirm": {"type": "string", "description": "the service's name"},
+            **_CAUSE,
+        },
+    }
+
+
+def _lesson_body() -> Schema:
+    return {
+        "type": "object",
+        "required": ["lesson"],
+        "properties": {
+            "lesson": {"type": "string", "description": "a fingerprint, its short name, or a halt's id"},
+            "act": {"enum": ["resolve", "close"], "default": "resolve"},
+            **_CAUSE,
+            "guard": {"type": "string", "description": "close: by this guard"},
+            "reason": {"type": "string", "description": "close: why no guard is wanted"},
+        },
+    }
+
+
+def _guard_body() -> Schema:
+    return {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": _TEXT,
+            "act": {"enum": ["add", "enforce", "remove"], "default": "add"},
+            "check": {"type": "object", "description": "add: a check as in the service's file, without its name"},
+            "lesson": {"type": "string", "description": "add: the lesson that it is made of"},
+            "force": {"type": "boolean", "description": "enforce: though it never looked at a preflight"},
+            "reason": {"type": "string", "description": "why; wanted by remove, and by enforce with force"},
         },
     }
 
@@ -150,6 +193,7 @@ def _deployment_body() -> Schema:
             "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
             "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
             "reason": _TEXT,
+            **_CAUSE,
         },
     }
 
@@ -177,6 +221,7 @@ def _schemas() -> Schema:
         "drift": {"type": "array", "items": _ref("Drift")},
         "restore": {"type": ["object", "null"]},
         "journal": {"type": ["object", "null"]},
+        "lessons": {"type": "object"},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
         "options": {"type": "array", "items": _ref("Option")},
     }

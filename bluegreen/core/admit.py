@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from bluegreen.core import admit_drift as drift
+from bluegreen.core import admit_lessons
 from bluegreen.core import events as ev
 from bluegreen.core.requests import (
     Abort,
@@ -58,7 +59,12 @@ __all__ = [
 
 
 def admit(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
-    """The events that the request leads to, in order. Raises Refused or StateMoved; then nothing has changed."""
+    """The events that the request leads to, in order; with the cause of the halt that it answers, where one is given.
+    Raises Refused, StateMoved or BadRequest; then nothing has changed."""
+    return (*_admitted(request, state, now), *admit_lessons.told(request, state))
+
+
+def _admitted(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
     _answers_this_halt(request, state)
     match request:
         case Deploy():

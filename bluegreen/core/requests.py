@@ -22,9 +22,12 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """The root of all requests. `halt` names the halt that is answered, where the asker gave it."""
+    """The root of all requests. `halt` names the halt that is answered, where the asker gave it; `cause` and `note` are
+    what it came from, where the asker said so."""
 
     halt: str | None = None
+    cause: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

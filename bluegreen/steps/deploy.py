@@ -55,7 +55,14 @@ def _told(switch: Switch, outcome: DeployOutcome) -> ev.Event:
         summary=f"the deployment to {switch.candidate} failed: {outcome.summary}",
         advice=f"{switch.candidate} has no traffic and is left as it is; mend the cause, then `resume` to deploy again",
         output=outcome.output,
+        error=_class_of(outcome),
     )
+
+
+def _class_of(outcome: DeployOutcome) -> str:
+    """How the deploy command ended: two failures that end alike are of one kind."""
+    code = outcome.detail.get("exit", "")
+    return code.replace("-", "signal_") if code.startswith("-") else f"exit_{code}" if code else ""
 
 
 def ended(switch: Switch) -> ev.Halted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -120,10 +120,7 @@ async def all_checks(checks: Sequence[Check], scene: Scene, accepted: frozenset[
     """Every check, one after the other, whatever another one says. What was accepted by name counts as good."""
     found = []
     for check in checks:
-        finding = await check.look(scene)
-        if not finding.ok and finding.check in accepted:
-            finding = replace(finding, ok=True, summary=f"accepted by name: {finding.summary}")
-        found.append(finding)
+        found.append(unless_accepted(await check.look(scene), accepted))
     return tuple(found)
 
 
@@ -133,6 +130,13 @@ _ADVICE = {
     Cause.GATE_FAILED: "{candidate} keeps its share meanwhile: `resume` if it was a flap, `failback` if users suffer",
 }
 """What to do where a finding does not say so itself."""
+
+
+def unless_accepted(finding: Finding, accepted: Collection[str]) -> Finding:
+    """What was accepted by name counts as good."""
+    if finding.ok or finding.check not in accepted:
+        return finding
+    return replace(finding, ok=True, summary=f"accepted by name: {finding.summary}")
 
 
 def halted(
@@ -145,6 +149,7 @@ def halted(
     output: str = "",
     closes_step: bool = True,
     split: ServiceState | None = None,
+    error: str = "",
 ) -> ev.Halted:
     """The halt that says what failed. Without a summary of its own, the first failed finding's. With `split`, it tells
     how the traffic stands where the switch points differ."""
@@ -165,6 +170,7 @@ def halted(
         findings=tuple(findings),
         output=output,
         closes_step=closes_step,
+        error=error,
     )
 
 

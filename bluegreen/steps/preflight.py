@@ -7,7 +7,7 @@ from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import BalancerError
 from bluegreen.model import Cause, Finding, percent
 from bluegreen.ports import Ports, Store
-from bluegreen.steps import looks
+from bluegreen.steps import guards, looks
 
 
 async def run(switch: Switch, state: ServiceState, ports: Ports, store: Store) -> ev.Event:
@@ -31,7 +31,7 @@ async def examine(
     findings.append(await _idle(candidate, state, ports, switch.accepted if switch else frozenset()))
     findings.extend(await looks.steady(lambda: looks.health(ports, live, ports.failback_health)))
     findings.extend(await ports.deployer.examine(scene))
-    findings.extend(await looks.all_checks(ports.guards, scene, switch.accepted if switch else frozenset()))
+    findings.extend(await guards.look(state, ports, scene, switch.accepted if switch else frozenset()))
     return tuple(findings)
 
 

@@ -9,6 +9,7 @@ Invariants, whatever fails:
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from bluegreen.core import events as ev
@@ -144,4 +145,10 @@ def _refused(switch: Switch, step: SetWeights, cause: Cause, refusal: BalancerEr
         cause,
         summary=f"{step.point} did not take {step.split}: {refusal.what}; nothing was changed",
         advice=refusal.advice or "mend the cause, then `resume`",
+        error=_class_of(refusal),
     )
+
+
+def _class_of(refusal: BalancerError) -> str:
+    """`access_denied`: two refusals of one class are of one kind."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(refusal).__name__).lower()

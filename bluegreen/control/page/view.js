@@ -139,9 +139,18 @@ function haltPanel(service) {
     element("p", { class: "what" }, halt.summary),
     halt.advice ? element("p", {}, element("strong", {}, "What to do: "), halt.advice) : null,
     element("ul", { class: "findings" }, failed.map((found) => finding(found, halt))),
+    seenBefore(halt),
     passed ? element("details", { "data-key": `passed ${halt.id}` }, element("summary", {}, passed === 1 ? "1 other finding was good" : `${passed} other findings were good`), element("ul", { class: "findings" }, halt.findings.filter((found) => found.ok).map((found) => finding(found, halt)))) : null,
     halt.output ? element("details", { open: "", "data-key": `output ${halt.id}` }, element("summary", {}, "What it printed"), element("pre", { tabindex: "0" }, halt.output)) : null,
     element("p", { class: "quiet" }, `${halt.id}, ${plain(halt.cause)}, by ${halt.by}`));
+}
+
+/** What is known of halts like this one. */
+function seenBefore(halt) {
+  const known = halt.lessons;
+  if (!known?.times) return null;
+  return element("p", { class: "lessons" }, element("strong", {}, "Seen before: "), `${known.fingerprint}: ${known.text}.`,
+    known.despite ? element("span", { class: "bad" }, ` Again: ${known.despite}.`) : null);
 }
 
 function finding(found, halt) {
