@@ -43,13 +43,13 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def _add(request: web.Request, engine: ServiceEngine, body: dict[str, Any]) -> list[str]:
-    """Gives the warnings. What runs a program or sends a secret is for those who are on this host: a token, which may
-    lie in many places, must not become a shell."""
+    """Gives the warnings. What runs a program or sends a secret is for those who may do as the daemon does anyway: the
+    right to deploy must not become a shell."""
     name = body["name"]
     check, warnings = rules.checked(engine.setup.config, {**body.get("check", {}), "name": name})
-    if rules.needs_trust(check) and str(request[identity.ACTOR]).startswith("token:"):
-        what = "a guard that runs a program or uses a secret is not made by a token"
-        raise NotPermitted(what, "make it on the daemon's host, by its unix socket; or in the service's file")
+    if rules.needs_trust(check) and not identity.is_the_daemons_own(request[identity.ACTOR]):
+        what = "a guard that runs a program or uses a secret is made by root or by the daemon's own user"
+        raise NotPermitted(what, "on the daemon's host, as one of them; or write it into the service's file")
     text = rules.kept(check)
     await noted(
         engine,

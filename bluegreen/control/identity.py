@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+import os
 import pwd
+import re
 import socket
 import struct
 from collections.abc import Callable, Mapping
@@ -47,6 +49,12 @@ def user_of(uid: int) -> Actor:
         return Actor(f"uid:{uid}({pwd.getpwuid(uid).pw_name})")
     except KeyError:
         return Actor(f"uid:{uid}")
+
+
+def is_the_daemons_own(actor: Actor) -> bool:
+    """Whether this is root, or the very user that the daemon runs as: whoever may do as it does anyway."""
+    number = re.match(r"uid:(\d+)", actor.name)
+    return number is not None and int(number[1]) in (0, os.getuid())
 
 
 def _peer(request: web.Request) -> Actor | None:
