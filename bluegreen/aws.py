@@ -94,6 +94,17 @@ class Sessions:
         answer = await self.call(where, "sts", "GetCallerIdentity", timeout)
         return str(answer["Arn"])
 
+    def expires(self, where: Where) -> str | None:
+        """When the credentials in use there end, RFC 3339; None where they do not say (or were never used yet).
+
+        Those that renew themselves say when the present ones end. From botocore's RefreshableCredentials, which has
+        no public name for it.
+        """
+        key = replace(where, endpoint_url=endpoint_of(where, "sts") if where.role else None)
+        session = self._sessions.get(key)
+        ends = getattr(session.get_credentials() if session else None, "_expiry_time", None)
+        return ends.isoformat() if ends else None
+
     async def close(self) -> None:
         """Drop what waits, close every connection. Idempotent. A call in progress ends by its own time-out."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -8,10 +8,15 @@ from pathlib import Path
 
 def write(path: Path, text: str) -> None:
     """For the owner's eyes only. Raises OSError."""
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, raw: bytes) -> None:
+    """For the owner's eyes only. Raises OSError."""
     new = path.with_name(path.name + ".new")
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(raw)
         file.flush()
         os.fsync(file.fileno())
     new.replace(path)

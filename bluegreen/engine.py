@@ -30,7 +30,7 @@ from bluegreen.errors import NotWritten, Refused, Rejected
 from bluegreen.life import Sign, beating
 from bluegreen.model import Cause, Condition, Finding, Phase
 from bluegreen.observe import ANSWER_SECONDS, Past, Seen, in_turn, look
-from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
+from bluegreen.ports import Clock, Gathering, Ports, Publish, Setup, Store, Workshop
 from bluegreen.running import Running
 from bluegreen.steps import deploy, looks, restore, shift, trace
 from bluegreen.toolbox import Toolbox
@@ -59,6 +59,7 @@ class ServiceEngine:
         self._tools = Toolbox(setup, workshop)
         self.seen: dict[str, Seen] = {}
         self.card, self._keepers = card, keepers
+        self.gathering: Gathering | None = None
         self._past = Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)
@@ -130,9 +131,9 @@ class ServiceEngine:
         self._looked.set()
 
     @property
-    def sign(self) -> Sign | None:
-        """The last sign of life of the step that runs."""
-        return self._running.sign
+    def signs(self) -> Sequence[Sign]:
+        """The last signs of life of the step that runs, or ran, oldest first."""
+        return self._running.signs
 
     @property
     def state(self) -> ServiceState:

@@ -6,6 +6,7 @@ Requests come in as plain values, go through the engine of their service, and co
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -24,6 +25,9 @@ from bluegreen.observe import ANSWER_SECONDS, Seen
 from bluegreen.ports import Clock, Store
 from bluegreen.steps import preflight
 
+EVIDENCE_SECONDS = 11.0
+FAILBACK_EVIDENCE_SECONDS = 2.0
+"""How long an answer to a halt waits for the evidence to be sealed; nobody who fails back is kept waiting longer."""
 DRIFT_VERBS = ("adopt", "restore", "leave")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+:@/~-]{0,127}")
 
@@ -78,6 +82,17 @@ class Fleet:
                     return engine.state, switch
         raise NotFound(f"no switch {id_!r}", "see `bluegreen history SERVICE`")
 
+    async def kept(self, service: str, patience: float = EVIDENCE_SECONDS) -> None:
+        """Wait until the evidence of the present halt is kept, so many seconds at the most: what is asked for next may
+        destroy it."""
+        engine = self.engine(service)
+        if (gathering := engine.gathering) is None:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while gathering.gathering(engine.state) is not None:
+                    await engine.changed(engine.state.version)
+
     async def deploy(
         self, service: str, version: str, ask: Ask, artifact: str | None = None, *,
         replace_warm: bool = False, changes: str = "", cause: str = "", note: str = "",
@@ -86,6 +101,7 @@ class Fleet:
         Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         _check_version(version)
+        await self.kept(service)
         request = ad.Deploy(
             switch=self._new_switch(engine),
             version=version,
@@ -103,6 +119,7 @@ class Fleet:
     ) -> Switch:  # fmt: skip
         """Start a failback. `plan` is the id that the asker has seen; StateMoved when the state is another one now."""
         engine = self.engine(service)
+        await self.kept(service, FAILBACK_EVIDENCE_SECONDS)
         if ask.key is None or ask.key not in engine.state.keys:  # a repeated request finds its first answer
             now = await self.failback_plan(service)
             if plan is not None and now.lawful and plan != now.id:
@@ -151,6 +168,7 @@ class Fleet:
     ) -> Switch | None:  # fmt: skip
         """One of the short verbs. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
+        await self.kept(service)
         if verb in DRIFT_VERBS:
             if cause or note:
                 raise BadRequest(

@@ -6,12 +6,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from bluegreen.engine import ServiceEngine
-from bluegreen.ports import Setup
+from bluegreen.evidence.keeper import EvidenceKeeper
 
 Keeper = Callable[[ServiceEngine], Coroutine[Any, Any, None]]
 """What goes on beside the switches of a service for as long as it runs: looks, and notes what it saw; moves nothing."""
 
 
-def of(setup: Setup) -> tuple[Keeper, ...]:
+def of(evidence: EvidenceKeeper) -> tuple[Keeper, ...]:
     """The keepers of one service."""
-    return ()
+    return (evidence.run,)

@@ -22,6 +22,9 @@ from bluegreen.core.events import Entry
 from bluegreen.core.phases import fold
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import JournalBroken
+from bluegreen.evidence import identity
+from bluegreen.evidence.keeper import EvidenceKeeper
+from bluegreen.evidence.vault import Vault
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry
 from bluegreen.model import Condition, Finding
@@ -61,7 +64,14 @@ class Parts:
         """An engine for a service; not started."""
         store, bench = self._fitted
         card = self.cards[setup.service] = CardKeeper(self.directory, setup.service, setup.config, self.clock)
-        return ServiceEngine(
+        gathering = EvidenceKeeper(
+            Vault(self.directory),
+            store,
+            self.clock,
+            lambda config: identity.of(config, self.aws),
+            self._evidence_needed,
+        )
+        engine = ServiceEngine(
             setup,
             store,
             self.clock,
@@ -70,8 +80,21 @@ class Parts:
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
             card,
-            keepers.of(setup),
+            keepers.of(gathering),
         )
+        engine.gathering = gathering
+        return engine
+
+    def _evidence_needed(self) -> set[str]:
+        """Bundles that are not to be pruned: those of switches that are open."""
+        states = [engine.state for engine in self.fleet.engines.values()]
+        return {
+            sealed.event.digest
+            for state in states
+            if (switch := state.open_switch) is not None
+            for sealed in state.notes.evidence.bundles.values()
+            if sealed.switch == switch.id
+        }
 
     def publish(self, entry: Entry) -> None:
         """What is durable is told: log line, metrics, live streams, systemd's status line."""

@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from bluegreen.core.events import Entry, Record
-from bluegreen.core.state import Hand
+from bluegreen.core.state import Hand, ServiceState
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding, Plan, Target, Weights
 
@@ -301,6 +301,26 @@ class Workshop(Protocol):
 
     def open(self, setup: Setup) -> Ports:
         """Ports for it; nothing is contacted yet. Raises ConfigError."""
+        ...
+
+
+class Gathering(Protocol):
+    """Keeps what was there at a halt, before anybody is offered a way on."""
+
+    def gathering(self, state: ServiceState) -> str | None:
+        """The halt whose evidence is being kept at this moment, for seconds at the most; None otherwise."""
+        ...
+
+    def manifest(self, digest: str) -> Mapping[str, Any]:
+        """What is in a bundle; `changed` is what is no longer as it was sealed. Blocks on the disk. Raises NotFound."""
+        ...
+
+    def archive(self, digest: str) -> bytes:
+        """The bundle as one .tar.gz. Blocks on the disk. Raises NotFound."""
+        ...
+
+    def part(self, digest: str, name: str) -> bytes:
+        """One part of a bundle. Blocks on the disk. Raises NotFound."""
         ...
 
 

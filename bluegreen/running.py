@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -14,20 +15,22 @@ from bluegreen.steps import looks
 
 T = TypeVar("T")
 
+SIGNS_MAX = 200
+
 
 class Running:
     """`wake` is set when a person has asked for something: looks are cut short by it, effects are not."""
 
     def __init__(self, clock: Clock, wake: asyncio.Event, state: Callable[[], ServiceState]) -> None:
-        self.sign: Sign | None = None
-        """The last sign of life of what runs, or ran."""
+        self.signs: deque[Sign] = deque(maxlen=SIGNS_MAX)
+        """The last signs of life of what runs, or ran."""
         self.effect: asyncio.Task[ev.Event] | None = None
         """What changes the world at this moment."""
         self._clock, self._wake, self._state = clock, wake, state
 
     def beat(self, what: str) -> None:
         """A sign of life."""
-        self.sign = Sign(self._clock.now(), what)
+        self.signs.append(Sign(self._clock.now(), what))
 
     async def undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T | ev.Event] | None:
         """The finished look; None where it was cut short."""

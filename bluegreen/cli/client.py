@@ -107,6 +107,19 @@ class Client:
         except _LostError as lost:
             raise DaemonUnreachable(f"the daemon at {self._door} did not answer: {lost}", _NOT_RUNNING) from lost
 
+    def download(self, *path: str) -> tuple[bytes, str]:
+        """Read what is no document; gives it with the digest that it came with. Raises as `get` does."""
+        with closing(self._door.connection(self._deadline)) as connection:
+            self._connect(connection)
+            try:
+                connection.request("GET", _target(path, {}), headers=self._door.headers())
+                answer = connection.getresponse()
+                if answer.status != http.client.OK:
+                    self._read(answer)
+                return answer.read(), answer.headers.get("X-Evidence-Digest", "")
+            except (OSError, http.client.HTTPException) as error:
+                raise DaemonUnreachable(f"the answer of {self._door} broke off: {_why(error)}", _NOT_RUNNING) from error
+
     def post(self, *path: str, body: Document) -> Document:
         """Ask for a change. Raises AnswerLost where it is not known whether the daemon took the request."""
         headers = {"Content-Type": "application/json", "Idempotency-Key": secrets.token_hex(16)}

@@ -16,6 +16,9 @@ EVERY = 0.5
 SILENCE = 30.0
 """Seconds without an answer after which that is said with advice, once."""
 
+EVIDENCE_SECONDS = 12.0
+"""A little more than the daemon takes to seal what it found, whatever hangs."""
+
 ENDS = {
     "completed": ExitCode.DONE,
     "halted": ExitCode.HALTED,
@@ -40,11 +43,11 @@ def follow(client: Client, switch: Document, screen: Screen, patience: Patience)
     switch.
     """
     until = None if patience.timeout is None else time.monotonic() + patience.timeout
-    told, silence = Told(), Silence(screen)
+    told, silence, kept = Told(), Silence(screen), Kept()
     while True:
         screen.lines(told.news(switch))
         condition = switch["condition"]
-        if condition in ENDS:
+        if condition in ENDS and not kept.awaited(switch):
             return ENDS[condition], switch
         if condition == "paused" and patience.no_pause:
             screen.notice(_awaited(switch))
@@ -106,6 +109,20 @@ class Told:
             yield f"{clock(switch['changed_at'])}  {_progress(switch)}"
             if switch["condition"] == "paused":
                 yield f"  {_awaited(switch)}"
+
+
+@dataclass(slots=True)
+class Kept:
+    """At a halt the daemon keeps the evidence before it offers a way on: that is waited for, for seconds."""
+
+    until: float | None = None
+
+    def awaited(self, switch: Document) -> bool:
+        """Whether the ways on are still to come."""
+        if (switch.get("evidence") or {}).get("state") != "gathering":
+            return False
+        self.until = self.until or time.monotonic() + EVIDENCE_SECONDS
+        return time.monotonic() < self.until
 
 
 @dataclass(slots=True)

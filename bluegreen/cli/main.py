@@ -36,6 +36,7 @@ VERBS = {
     "explain": ("explain", "Why things are as they are, and which ways there are."),
     "lessons": ("lessons", "What halts have taught; what one came from."),
     "guard": ("guard", "Preflight checks made of halts: first in shadow, then enforcing."),
+    "evidence": ("evidence", "What was kept at a halt."),
     "history": ("history", "Past switches."),
     "events": ("events", "The journal; --follow shows it live."),
     "completion": ("completion", "Print a shell's completion script."),

@@ -18,7 +18,7 @@ from bluegreen.config.units import Name, Text
 from bluegreen.config.yaml import Place
 
 CHECKS = ("smoke", "gates", "guards")
-_LISTS = ("switch_points", *CHECKS)
+_LISTS = ("switch_points", "evidence", *CHECKS)
 
 T = TypeVar("T")
 _ENVIRONMENTS: TypeAdapter[dict[str, dict[str, str]]] = TypeAdapter(dict[Name, dict[str, Text]])

@@ -187,6 +187,9 @@ def _placed(service: Service, base: Path) -> Service:
             "deploy": service.deploy.model_copy(update={"directory": directory}),
             "switch_points": [_placed_point(point, base) for point in service.switch_points],
             **{section: list(_placed_checks(getattr(service, section), base)) for section in CHECKS},
+            "evidence": [
+                one.model_copy(update={"directory": str(base / (one.directory or ""))}) for one in service.evidence
+            ],
         }
     )
 

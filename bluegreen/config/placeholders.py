@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 
 ALWAYS = ("service", "environment", "version", "artifact")
+AT_A_HALT = ("live", "halt", "switch")
+"""What commands that gather evidence know beside them."""
 _TOKEN = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 

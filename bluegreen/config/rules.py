@@ -14,7 +14,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 
 from bluegreen.config.draft import Draft, texts
-from bluegreen.config.placeholders import ALWAYS, fill, names_in
+from bluegreen.config.placeholders import ALWAYS, AT_A_HALT, fill, names_in
 from bluegreen.config.points import SOCKET_PATH_MAX, point_notes, territory
 from bluegreen.config.schema import Check, Daemon, Model
 from bluegreen.config.words import Note, shown
@@ -30,6 +30,7 @@ def service_notes(draft: Draft) -> Iterator[Note]:
     yield from _environments(draft)
     yield from point_notes(draft)
     yield from _check_names(draft)
+    yield from _evidence_names(draft)
     yield from _placeholders(draft)
     yield from _times(draft)
     for place, check in draft.checks.items():
@@ -94,6 +95,16 @@ def _check_names(draft: Draft) -> Iterator[Note]:
         first.setdefault(check.name, place)
 
 
+def _evidence_names(draft: Draft) -> Iterator[Note]:
+    own, seen = draft.content.get("evidence"), set[str]()
+    for index, one in enumerate(own if isinstance(own, list) else ()):
+        name = one.get("name") if isinstance(one, dict) else None
+        if isinstance(name, str) and name in seen:
+            yield Note(("evidence", index, "name"), f"{name!r} is there twice; wanted a name of its own")
+        elif isinstance(name, str):
+            seen.add(name)
+
+
 def _placeholders(draft: Draft) -> Iterator[Note]:
     if draft.environments is None:
         return
@@ -104,9 +115,18 @@ def _placeholders(draft: Draft) -> Iterator[Note]:
     if draft.deploy is not None:
         parts.append((("deploy",), draft.content["deploy"]))
     for place, part in parts:
-        for here, text in texts(part, place):
-            for name in sorted(names_in(text) - set(known)):
-                yield Note(here, _unknown_placeholder(name, draft.environments, known))
+        yield from _unknown_in(part, place, draft.environments, known)
+    own = draft.content.get("evidence")
+    for index, one in enumerate(own if isinstance(own, list) else ()):
+        yield from _unknown_in(one, ("evidence", index), draft.environments, [*known, *AT_A_HALT])
+
+
+def _unknown_in(
+    part: object, place: Place, environments: Mapping[str, Mapping[str, str]], known: list[str]
+) -> Iterator[Note]:
+    for here, text in texts(part, place):
+        for name in sorted(names_in(text) - set(known)):
+            yield Note(here, _unknown_placeholder(name, environments, known))
 
 
 def _unknown_placeholder(name: str, environments: Mapping[str, Mapping[str, str]], known: list[str]) -> str:

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from bluegreen.config.checks import Check as Check
 from bluegreen.config.checks import Expect as Expect
 from bluegreen.config.checks import Prometheus as Prometheus
+from bluegreen.config.evidence import EvidenceCommand as EvidenceCommand
 from bluegreen.config.model import Model as Model
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
 from bluegreen.model import WHOLE
@@ -180,6 +181,9 @@ class Service(Model):
     keep_warm: Duration = Field(14400.0, description="protected time of the previous environment")
     failback: Failback = Field(default_factory=Failback)
     health: Health = Field(default_factory=Health)
+    evidence: list[EvidenceCommand] = Field(
+        default_factory=list, description="commands whose output is kept at a halt, beside all that is kept anyway"
+    )
     guards: list[Check] = Field(
         default_factory=list, description="extra preflight checks; the built-in ones always run"
     )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents, lessons_documents
+from bluegreen.control import drift_documents, evidence_documents, lessons_documents
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
@@ -20,6 +21,7 @@ from bluegreen.fleet import DeploymentPlan, FailbackPlan
 from bluegreen.life import Sign
 from bluegreen.model import Condition, Finding, Phase, Warm, percent
 from bluegreen.observe import Seen
+from bluegreen.ports import Gathering
 
 Document = dict[str, Any]
 
@@ -31,7 +33,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
     """Everything about one service: see docs/api.md, ServiceDoc."""
     state, seen = engine.state, engine.seen
     shown = {name: one.weights for name, one in seen.items()} or dict.fromkeys(engine.ports().balancers)
-    lawful = _options(options(state, engine.setup.environments, now))
+    lawful = _options(options(state, engine.setup.environments, now), engine)
     return {
         "service": state.service,
         "revision": state.version,
@@ -48,12 +50,15 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "journal": finding(engine.trouble) if engine.trouble else None,
         "card": _card(engine.card) if engine.card else None,
         "lessons": lessons_documents.summary(engine),
-        "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
+        "switch": _present(state.switch, engine, lawful) if state.switch else None,
         "options": lawful,
     }
 
 
-def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), sign: Sign | None = None) -> Document:
+def switch(
+    one: Switch, state: ServiceState, lawful: Sequence[Document] = (), sign: Sign | None = None,
+    gathering: Gathering | None = None,
+) -> Document:  # fmt: skip
     """One switch: see docs/api.md, SwitchDoc."""
     is_open = one.condition.is_open
     alive = sign if sign is not None and one.condition is Condition.RUNNING else None
@@ -82,6 +87,7 @@ def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), si
         "watched_seconds": one.watched,
         "wait_seconds": _wait(one),
         "halt": _halt(one.halt, state) if one.halt else None,
+        "evidence": evidence_documents.of_switch(state, one.id, gathering),
         "accepted": sorted(one.accepted),
         "operations": [
             {"step": done.step, "outcome": done.outcome, "at": time(done.at), "detail": done.detail}
@@ -286,7 +292,15 @@ def _halt(halt: Halt, state: ServiceState) -> Document:
     }
 
 
-def _options(lawful: Iterable[Option]) -> list[Document]:
+def _present(one: Switch, engine: ServiceEngine, lawful: Sequence[Document]) -> Document:
+    """The switch of the service, with what only its engine knows."""
+    sign = engine.signs[-1] if engine.signs else None
+    return switch(one, engine.state, lawful, sign, engine.gathering)
+
+
+def _options(lawful: Iterable[Option], engine: ServiceEngine) -> list[Document]:
+    if engine.gathering is not None and engine.gathering.gathering(engine.state) is not None:
+        lawful = [replace(one, lawful=False, effect="", why_not=evidence_documents.WAIT) for one in lawful]
     return [
         {"verb": o.verb, "lawful": o.lawful, "effect": o.effect, "command": o.command, "why_not": o.why_not}
         for o in lawful

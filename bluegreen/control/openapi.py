@@ -85,6 +85,15 @@ def _paths() -> Schema:
             "post": _post("Add a guard in shadow, enforce it, or take it away", _guard_body(), required=True),
         },
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
+        "/v1/switches/{id}/evidence": {
+            "get": _get("What was kept at its last halt, or at the one named", "Object", ["id"], {"halt": _TEXT})
+        },
+        "/v1/switches/{id}/evidence/archive": {
+            "get": _get("All of that as one .tar.gz", None, ["id"], {"halt": _TEXT})
+        },
+        "/v1/switches/{id}/evidence/parts/{part}": {
+            "get": _get("One part of it, as text", "Object", ["id", "part"], {"halt": _TEXT})
+        },
         "/v1/events": {
             "get": _get("The journal: a page, or with Accept: text/event-stream a live stream", "Object", [],
                         {"service": _TEXT, "after": _TEXT, "limit": _TEXT})

@@ -55,9 +55,8 @@ class Operator:
         raise AssertionError(f"not seen within {WAIT_SECONDS:g} s: {what}; last seen: {document.get('switch')}")
 
     async def ended(self, condition: str) -> Document:
-        """Until the last switch is over or halted; it must be in that condition."""
-        over = ("halted", "completed", "aborted", "failed_back", "superseded")
-        document = await self.until(lambda seen: (seen["switch"] or {}).get("condition") in over, "the switch's end")
+        """Until the last switch is over, or halted with its evidence kept; it must be in that condition."""
+        document = await self.until(lambda seen: _is_over(seen["switch"] or {}), "the switch's end")
         assert document["switch"]["condition"] == condition, document["switch"]["halt"]
         return document
 
@@ -66,6 +65,11 @@ class Operator:
         return await self.until(
             lambda seen: (seen["environments"][environment]["weight"] or 0) >= weight, f"{environment} at {weight}%"
         )
+
+
+def _is_over(switch: Document) -> bool:
+    over = ("halted", "completed", "aborted", "failed_back", "superseded")
+    return switch.get("condition") in over and (switch.get("evidence") or {}).get("state") != "gathering"
 
 
 def split(document: Document) -> dict[str, float]:

@@ -61,11 +61,12 @@ class Endpoint:
         return dict((await self.get("/v1/services/web"))[1])
 
     async def until(self, *conditions: str) -> dict[str, Any]:
-        """Until the switch is in one of these conditions."""
+        """Until the switch is in one of these conditions, and what there was to keep of it is kept."""
         async with asyncio.timeout(20):
             while True:
-                document = await self.service()
-                if (document["switch"] or {}).get("condition") in conditions:
+                switch = (document := await self.service())["switch"] or {}
+                gathering = (switch.get("evidence") or {}).get("state") == "gathering"
+                if switch.get("condition") in conditions and not gathering:
                     return document
                 await asyncio.sleep(0.01)
 

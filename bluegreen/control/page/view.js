@@ -139,10 +139,23 @@ function haltPanel(service) {
     element("p", { class: "what" }, halt.summary),
     halt.advice ? element("p", {}, element("strong", {}, "What to do: "), halt.advice) : null,
     element("ul", { class: "findings" }, failed.map((found) => finding(found, halt))),
+    kept(service.switch),
     seenBefore(halt),
     passed ? element("details", { "data-key": `passed ${halt.id}` }, element("summary", {}, passed === 1 ? "1 other finding was good" : `${passed} other findings were good`), element("ul", { class: "findings" }, halt.findings.filter((found) => found.ok).map((found) => finding(found, halt)))) : null,
     halt.output ? element("details", { open: "", "data-key": `output ${halt.id}` }, element("summary", {}, "What it printed"), element("pre", { tabindex: "0" }, halt.output)) : null,
     element("p", { class: "quiet" }, `${halt.id}, ${plain(halt.cause)}, by ${halt.by}`));
+}
+
+/** The evidence: what the failed checks say of the live side, and where the rest is. */
+function kept(one) {
+  const evidence = one.evidence;
+  if (!evidence) return null;
+  if (evidence.state === "gathering") return element("p", {}, "The evidence is being kept; the ways on are offered in seconds.");
+  if (evidence.state === "lost") return element("p", { class: "bad" }, `The evidence is lost: ${evidence.error}`);
+  const missing = Object.keys(evidence.missing).length;
+  return element("p", { class: "evidence" }, ...evidence.conclusions.map((said) => [element("strong", {}, said), ". "]).flat(),
+    `Evidence: ${evidence.parts.length} parts${missing ? `, ${missing} sources gave nothing` : ""}, sha256 ${evidence.digest.slice(0, 12)}; `,
+    element("code", {}, `bluegreen evidence ${one.service} --output FILE`));
 }
 
 /** What is known of halts like this one. */

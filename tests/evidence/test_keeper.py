@@ -1,0 +1,275 @@
+"""The evidence of a halt is sealed within seconds, whatever hangs, and before a way on is offered. Virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bluegreen.control import documents
+from bluegreen.core import events as ev
+from bluegreen.core.notes.evidence import EvidenceSealed, Sealed
+from bluegreen.engine import ServiceEngine
+from bluegreen.errors import NotWritten
+from bluegreen.evidence import sources
+from bluegreen.evidence.keeper import SEAL_SECONDS, EvidenceKeeper
+from bluegreen.evidence.vault import Vault
+from bluegreen.model import Condition, Finding
+from bluegreen.ports import Scene
+from tests.fakes import OPERATOR, Driver, ScriptedCheck, World
+from tests.virtual import run
+
+CONFIG = json.dumps({"service": "web"})
+
+
+async def at_once(call: Callable[..., str], *given: Any) -> str:
+    """There are no threads in virtual time."""
+    return call(*given)
+
+
+class Compared(ScriptedCheck):
+    """Good on the environments of `good`; hangs where it is told to."""
+
+    def __init__(self, name: str, good: str = "") -> None:
+        super().__init__(name)
+        self.good, self.hangs_on = good, ""
+
+    async def look(self, scene: Scene) -> Finding:
+        self.looks.append(f"{scene.environment} {scene.version}")
+        if scene.environment == self.hangs_on:
+            await asyncio.sleep(10_000)
+        ok = scene.environment in self.good
+        return Finding(self.name, ok=ok, summary="good" if ok else "status 500", detail={"body": "no database"})
+
+
+class Kept(World):
+    """A world whose engines keep evidence."""
+
+    hanging: Mapping[str, sources.Source] = {}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.vault = Vault(self.directory / "state")
+        (self.directory / "state").mkdir(exist_ok=True)
+        self.smoke = Compared("orders")
+        self.keeper: EvidenceKeeper | None = None
+
+    def new_engine(self, card: Any = None) -> ServiceEngine:
+        self.keeper = EvidenceKeeper(self.vault, self.store, self.clock, self._identity, lambda: set(), at_once)
+        engine = ServiceEngine(
+            self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0,
+            card, (self.keeper.run,),
+        )  # fmt: skip
+        engine.gathering = self.keeper
+        return engine
+
+    async def _identity(self, config: str) -> Mapping[str, Any]:
+        return {"aws": "arn:aws:iam::1:role/deployer"}
+
+    @property
+    def sealed(self) -> list[EvidenceSealed]:
+        return [entry.event for entry in self.published if isinstance(entry.event, EvidenceSealed)]
+
+    def part(self, name: str) -> Any:
+        return json.loads(self.vault.part(self.sealed[-1].digest, name))
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kept:
+    made = Kept(tmp_path)
+    monkeypatch.setattr(sources, "all_of", lambda config: {**sources.SOURCES, **made.hanging})
+    return made
+
+
+async def halted(driver: Driver) -> None:
+    await driver.deploy()
+    assert await driver.ended() is Condition.HALTED
+    await driver.until(lambda: bool(driver.engine.state.notes.evidence.bundles))
+
+
+def options(driver: Driver) -> list[Mapping[str, Any]]:
+    return list(documents.service(driver.engine, driver.world.clock.now())["options"])
+
+
+def test_a_halt_is_sealed_with_everything_that_there_is_to_know(world: Kept) -> None:
+    world.smoke.good = "blue"  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await halted(driver)
+            halt = driver.switch.halt
+            assert halt is not None
+            (sealed,) = world.sealed
+            assert (sealed.halt, sealed.late, sealed.missing) == (halt.id, False, {})
+            assert world.vault.manifest(sealed.digest)["changed"] == []
+            assert world.part("weights.json")["point"]["on the balancer"] == {"blue": 100, "green": 0}
+            assert world.part("findings.json")["findings"][0]["detail"] == {"body": "no database"}
+            assert [one["kind"] for one in world.part("journal.json")][-1] == "Halted"
+            assert world.part("releases.json")["environments"]["green"]["version"] == "v2"
+            assert world.part("credentials.json")["provider"]["aws"].endswith("deployer")
+            assert world.part("people.json")["requested by"] == OPERATOR.actor.name
+
+    run(main())
+
+
+def test_the_failed_check_is_asked_of_the_live_side_at_the_same_moment(world: Kept) -> None:
+    check = world.smoke
+    assert isinstance(check, Compared)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            check.good = "blue"
+            await halted(driver)
+            check.good = ""
+            await driver.ask("resume")
+            await driver.until(lambda: len(world.sealed) == 2)
+            check.good = "bluegreen"
+        good, bad = world.sealed
+        assert good.conclusions == ("orders is good on blue: the check itself works, the fault is green's",)
+        assert bad.conclusions[0].startswith("orders fails on blue too (status 500)")
+        assert check.looks.count("blue None") == 2
+
+    run(main())
+
+
+def test_whatever_hangs_the_bundle_is_sealed_in_time_and_says_what_is_missing(world: Kept) -> None:
+    async def hangs(scene: sources.Scene) -> Any:
+        await asyncio.sleep(10_000)
+
+    async def fails(scene: sources.Scene) -> Any:
+        raise OSError("no such place")
+
+    world.hanging = dict.fromkeys((*sources.SOURCES, "command-logs"), hangs) | {"host": fails}
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.ended()
+            before = asyncio.get_running_loop().time()
+            await driver.until(lambda: bool(world.sealed))
+            assert asyncio.get_running_loop().time() - before <= SEAL_SECONDS
+            (sealed,) = world.sealed
+            assert set(sealed.missing) == set(world.hanging)
+            assert sealed.missing["host"] == "OSError: no such place"
+            assert "within 7 s" in sealed.missing["command-logs"]
+
+    run(main())
+
+
+def test_no_way_on_is_offered_and_no_answer_is_taken_before_the_evidence_is_kept(world: Kept) -> None:
+    check = world.smoke
+    assert isinstance(check, Compared)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            check.hangs_on = "blue"  # the comparison takes its time
+            await driver.deploy()
+            await driver.ended()
+            assert not [one for one in options(driver) if one["lawful"]]
+            document = documents.service(driver.engine, world.clock.now())["switch"]["evidence"]
+            assert document == {"state": "gathering", "halt": driver.switch.halt and driver.switch.halt.id}
+            check.good = "green"
+            await driver.ask("resume")  # it waits, and is not refused
+            assert len(world.sealed) == 1
+            kinds = [type(entry.event) for entry in world.published]
+            assert kinds.index(EvidenceSealed) < kinds.index(ev.Resumed)
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+
+
+def test_a_failback_waits_for_the_evidence_no_longer_than_two_seconds(world: Kept) -> None:
+    check = world.smoke
+    assert isinstance(check, Compared)
+    check.good = "bluegreen"
+
+    async def hangs(scene: sources.Scene) -> Any:
+        await asyncio.sleep(10_000)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.at(500)
+            world.hanging = {"gates": hangs}
+            world.gate.bad = True
+            await driver.ended()
+            before = asyncio.get_running_loop().time()
+            await driver.failback()
+            assert asyncio.get_running_loop().time() - before < 3
+            assert await driver.ended() is Condition.COMPLETED
+            assert (await driver.shown()).share("blue") == 1000
+
+    run(main())
+
+
+def test_a_process_that_finds_a_halt_without_evidence_gathers_it_and_says_that_it_is_late(world: Kept) -> None:
+    async def main() -> None:
+        world.smoke.hangs_on = "blue"  # type: ignore[attr-defined]
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.ended()
+        assert world.sealed == [], "it ended before the bundle was sealed"
+        world.smoke.hangs_on = ""  # type: ignore[attr-defined]
+        async with world.engine() as driver:
+            await driver.ended()
+            await driver.until(lambda: bool(world.sealed))
+            assert [one.late for one in world.sealed] == [True]
+        world.published.clear()
+        async with world.engine() as driver:
+            await asyncio.sleep(100)
+            assert world.sealed == [], "once is enough"
+
+    run(main())
+
+
+def test_evidence_that_cannot_be_kept_is_said_and_holds_up_nobody(world: Kept) -> None:
+    (world.directory / "state" / "evidence").write_text("no folder")
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await halted(driver)
+            (sealed,) = world.sealed
+            assert sealed.digest == ""
+            assert "nothing could be kept" in sealed.error
+            assert documents.service(driver.engine, world.clock.now())["switch"]["evidence"]["state"] == "lost"
+            assert [one["verb"] for one in options(driver) if one["lawful"]]
+
+    run(main())
+
+
+def test_a_journal_without_room_keeps_nobody_from_answering(world: Kept) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            sound = driver.engine.note
+
+            async def full(*_: Any) -> None:
+                raise NotWritten("no room")
+
+            driver.engine.note = full  # type: ignore[method-assign, assignment]
+            await driver.deploy()
+            await driver.ended()
+            await asyncio.sleep(SEAL_SECONDS)
+            driver.engine.note = sound  # type: ignore[method-assign]
+            assert [one["verb"] for one in options(driver) if one["lawful"]]
+
+    run(main())
+
+
+def test_the_journal_remembers_only_so_many_bundles(world: Kept) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await halted(driver)
+            evidence = driver.engine.state.notes.evidence
+            halt = driver.switch.halt
+            assert halt is not None
+            assert isinstance(evidence.bundles[halt.id], Sealed)
+            assert evidence.of_switch(driver.switch.id) == (halt.id,)
+            assert evidence.of_switch("another") == ()
+            assert replace(evidence) == evidence
+
+    run(main())
