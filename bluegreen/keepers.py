@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from bluegreen import flag_keeper
 from bluegreen.engine import ServiceEngine
 from bluegreen.ports import Setup
 
@@ -14,4 +15,4 @@ Keeper = Callable[[ServiceEngine], Coroutine[Any, Any, None]]
 
 def of(setup: Setup) -> tuple[Keeper, ...]:
     """The keepers of one service."""
-    return ()
+    return (flag_keeper.keep,)

@@ -37,6 +37,7 @@ def beating(ports: Ports, beat: Beat) -> Ports:
     return replace(
         ports, balancers=balancers,
         smoke=checks(ports.smoke), gates=checks(ports.gates), guards=checks(ports.guards),
+        digest=_Check(ports.digest, beat) if ports.digest is not None else None,
     )  # fmt: skip
 
 

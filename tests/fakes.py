@@ -18,8 +18,21 @@ from bluegreen.core.requests import Ask
 from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import Fleet
+from bluegreen.keepers import Keeper
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
-from bluegreen.ports import Alive, Deployer, DeployOutcome, Enough, Environment, Found, Ports, Scene, Setup
+from bluegreen.ports import (
+    Alive,
+    Check,
+    Deployer,
+    DeployOutcome,
+    Enough,
+    Environment,
+    Flags,
+    Found,
+    Ports,
+    Scene,
+    Setup,
+)
 from bluegreen.store.memory import MemoryStore
 from tests.virtual import VirtualClock
 
@@ -119,6 +132,9 @@ class World:
     plan: Plan = field(default_factory=lambda: Plan((), (50, 500, WHOLE), 60.0, 300.0, 3600.0))
 
     config: str = "{}"
+    flags: Flags | None = None
+    digest: Check | None = None
+    keepers: tuple[Keeper, ...] = ()
 
     def __post_init__(self) -> None:
         self.plan = replace(self.plan, points=self.points)
@@ -158,13 +174,15 @@ class World:
             health_timeout=30.0,
             health_every=1.0,
             failback_health=Enough(share=500),
+            flags=self.flags,
+            digest=self.digest,
         )
 
     def new_engine(self, card: CardKeeper | None = None) -> ServiceEngine:
         """Not started."""
         return ServiceEngine(
             self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0,
-            card,
+            card, self.keepers,
         )  # fmt: skip
 
     def driver(self, engine: ServiceEngine) -> Driver:

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from bluegreen.config.checks import Check as Check
 from bluegreen.config.checks import Expect as Expect
 from bluegreen.config.checks import Prometheus as Prometheus
+from bluegreen.config.flags import DigestProbe as DigestProbe
+from bluegreen.config.flags import FlagSource as FlagSource
 from bluegreen.config.model import Model as Model
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
 from bluegreen.model import WHOLE
@@ -182,6 +184,10 @@ class Service(Model):
     health: Health = Field(default_factory=Health)
     guards: list[Check] = Field(
         default_factory=list, description="extra preflight checks; the built-in ones always run"
+    )
+    flags: FlagSource | None = Field(None, description="feature flags: a smaller way out than a failback")
+    digest: DigestProbe | None = Field(
+        None, description="which artifact runs there: asked after deploy, at each shift step and on the warm side"
     )
 
     def point_names(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.control import documents, identity, openapi
+from bluegreen.control import documents, flag_routes, identity, openapi
 from bluegreen.control.exchange import DOOR, Door, answer, asked, number, read_body, whole
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
@@ -46,6 +46,7 @@ def build_app(door: Door) -> web.Application:
             web.get("/openapi.json", schema),
             web.get("/", page),
             web.get("/page/{name}", page),
+            *flag_routes.ROUTES,
         ]
     )
     return app
