@@ -264,11 +264,12 @@ def _plan_id(state: ServiceState, target: str, shown: Mapping[str, Weights]) -> 
 
 def _described(engine: ServiceEngine, candidate: str, version: str, live: str) -> list[tuple[str, str]]:
     plan, ports = engine.setup.deployment, engine.ports()
+    names = [check.name for check in (*([ports.digest] if ports.digest is not None else []), *ports.smoke)]
     steps = [
         ("preflight", "everything that the way forward needs is tried; nothing is changed"),
         ("deploy", f"{version} is brought to {candidate}, which has no traffic"),
         ("wait_healthy", f"until the balancer sees {candidate} healthy, {ports.health_timeout:g} s at the most"),
-        ("smoke", ", ".join(check.name for check in ports.smoke) or "no smoke checks are configured"),
+        ("smoke", ", ".join(names) or "no smoke checks are configured"),
     ]
     wait = "an approval" if plan.wait_seconds is None else f"{plan.wait_seconds:g} s"
     last = len(plan.steps) - 1

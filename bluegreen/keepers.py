@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from bluegreen import flag_keeper
 from bluegreen.engine import ServiceEngine
 from bluegreen.evidence.keeper import EvidenceKeeper
 
@@ -14,4 +15,4 @@ Keeper = Callable[[ServiceEngine], Coroutine[Any, Any, None]]
 
 def of(evidence: EvidenceKeeper) -> tuple[Keeper, ...]:
     """The keepers of one service."""
-    return (evidence.run,)
+    return (evidence.run, flag_keeper.keep)

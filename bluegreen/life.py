@@ -38,6 +38,7 @@ def beating(ports: Ports, beat: Beat) -> Ports:
         ports, balancers=balancers,
         smoke=checks(ports.smoke), gates=checks(ports.gates), guards=checks(ports.guards),
         open_guard=lambda check: _Check(ports.open_guard(check), beat),
+        digest=_Check(ports.digest, beat) if ports.digest is not None else None,
     )  # fmt: skip
 
 

@@ -80,6 +80,7 @@ class Cause(StrEnum):
     BUG = "bug"
     CARD = "card"
     DISK_FULL = "disk_full"
+    WRONG_ARTIFACT = "wrong_artifact"
 
 
 CAUSE_CLASSES = (

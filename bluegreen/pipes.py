@@ -37,6 +37,11 @@ class Tail:
         else:
             os.close(self._read)
 
+    def abandon(self) -> None:
+        """Nobody writes to it, and nobody will."""
+        os.close(self._read)
+        os.close(self.write)
+
     def text(self, secrets: Sequence[str]) -> str:
         """Readable, whatever the bytes were, without the secrets, and without the rest of one that was cut."""
         kept = bytes(self._kept)
@@ -62,6 +67,34 @@ class Tail:
             del self._kept[:over]
             self._dropped += over
         return bool(part)
+
+
+class Tails:
+    """What a program says on standard output and on standard error: together, or `apart`. Raises OSError: no
+    descriptors left."""
+
+    def __init__(self, most: int, *, apart: bool) -> None:
+        self.out = Tail(most)
+        try:
+            self.err = Tail(most) if apart else self.out
+        except OSError:
+            self.out.abandon()
+            raise
+        self._each = (self.out, self.err) if apart else (self.out,)
+
+    def follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        """See Tail."""
+        for one in self._each:
+            one.follow(loop)
+
+    def finish(self, loop: asyncio.AbstractEventLoop, *, keep_open: bool) -> None:
+        """See Tail."""
+        for one in self._each:
+            one.finish(loop, keep_open=keep_open)
+
+    def texts(self, secrets: Sequence[str]) -> tuple[str, str]:
+        """Of both; the second is empty where they are together."""
+        return self.out.text(secrets), self.err.text(secrets) if self.err is not self.out else ""
 
 
 def _discard(loop: asyncio.AbstractEventLoop, fd: int) -> None:

@@ -191,6 +191,50 @@ class Check(Protocol):
         ...
 
 
+class Flags(Protocol):
+    """Where a service's feature flags are. Values are short texts: `on`, `off`, or the flag's value."""
+
+    @property
+    def place(self) -> str:
+        """Where people set them, in words, without secrets."""
+        ...
+
+    @property
+    def writable(self) -> bool:
+        """Whether `write` can set them at all."""
+        ...
+
+    @property
+    def settle(self) -> float:
+        """Seconds that a write whose answer was lost may still take effect: before, an old value proves nothing."""
+        ...
+
+    @property
+    def every(self) -> float:
+        """Seconds between readings, where they are read again and again."""
+        ...
+
+    async def read(self) -> Mapping[str, str]:
+        """Every flag as it is served now. Raises Unreachable, Throttled, AccessDenied, Rejected."""
+        ...
+
+    async def write(self, name: str, value: str, expected: str) -> None:
+        """Set a flag, once, where it shows `expected`.
+
+        Raises Rejected where it shows something else, and Unreachable, Throttled, AccessDenied (all: surely nothing
+        changed), or OutcomeUnknown.
+        """
+        ...
+
+    async def examine(self) -> tuple[Finding, ...]:
+        """Whether they can be read now. Never raises BalancerError."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections. Idempotent."""
+        ...
+
+
 class Store(Protocol):
     """The journal: append-only streams, one a service, in one hash chain."""
 
@@ -265,6 +309,9 @@ class Ports:
     failback_health: Enough
     open_guard: Callable[[str], Check] = opens_no_guard
     """Opens a guard that is on record, from its configuration as JSON. Raises BlueGreenError."""
+    flags: Flags | None = None
+    digest: Check | None = None
+    """Asks an environment which artifact it runs; its finding's detail is `checks.digest`'s."""
 
     def scene(self, environment: str, version: str | None, artifact: str | None) -> Scene:
         """What placeholders stand for in that environment."""
@@ -277,7 +324,9 @@ class Ports:
             await balancer.close()
         for check in (*self.smoke, *self.gates, *self.guards):
             await check.close()
-        await self.deployer.close()
+        for port in (self.deployer, self.flags, self.digest):
+            if port is not None:
+                await port.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 from uuid import uuid4
 
-from bluegreen.pipes import Tail
+from bluegreen.pipes import Tails
 
 OUTPUT_MAX = 64 * 1024
 GRACE_SECONDS = 2.0
@@ -60,6 +60,8 @@ class Finished:
     seconds: float
     reason: str = ""
     timed_out: bool = False
+    errors: str = ""
+    """What it said on standard error, where that was kept apart."""
 
     @property
     def ok(self) -> bool:
@@ -80,26 +82,26 @@ class Finished:
 
 async def run(
     argv: Sequence[str], *, timeout: float, variables: Mapping[str, str] | None = None, directory: str | None = None,
-    output_max: int = OUTPUT_MAX, secrets: Sequence[str] = (), mark: str | None = None,
+    output_max: int = OUTPUT_MAX, secrets: Sequence[str] = (), mark: str | None = None, apart: bool = False,
 ) -> Finished:  # fmt: skip
     """Run a program to its end or to `timeout` seconds; `secrets` are taken out of its output.
 
     A program that cannot be started is a Finished with its reason, not an exception. At the time-out, and when
     cancelled, the whole tree is ended before this lets go. A program that ends by itself has its way, whatever its
     exit code: what it left running in the background (`nohup app &`) is left alone, and may go on printing.
-    `mark` is what its processes are found by; one of its own unless given.
+    `mark` is what its processes are found by; one of its own unless given. `apart`: standard error is not output.
     """
     loop = asyncio.get_running_loop()
     began, mark = loop.time(), mark or uuid4().hex
     try:
-        output = Tail(output_max)
+        output = Tails(output_max, apart=apart)
     except OSError as error:  # no descriptors left
         return Finished(None, "", 0.0, why_not(argv, variables, directory, error))
     process, by_itself, left = None, False, set[int]()
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output.write, stderr=output.write, cwd=directory,
-            env={**environment(variables), MARK: mark}, start_new_session=True,
+            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=output.out.write, stderr=output.err.write,
+            cwd=directory, env={**environment(variables), MARK: mark}, start_new_session=True,
         )  # fmt: skip
         output.follow(loop)
         by_itself = await _ends_within(process, timeout)
@@ -114,12 +116,12 @@ async def run(
         finally:
             if process is not None:
                 output.finish(loop, keep_open=by_itself)
-    seconds, text = loop.time() - began, output.text(secrets)
+    seconds, (text, errors) = loop.time() - began, output.texts(secrets)
     if not by_itself:
-        return Finished(None, text, seconds, _out_of_time(timeout, seconds, left), timed_out=True)
+        return Finished(None, text, seconds, _out_of_time(timeout, seconds, left), timed_out=True, errors=errors)
     _left_alone.update((pid, start_time(pid) or 0) for pid in members(mark))
     reap()
-    return Finished(process.returncode, text, seconds)
+    return Finished(process.returncode, text, seconds, errors=errors)
 
 
 def detach(

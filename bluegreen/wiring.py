@@ -10,11 +10,14 @@ from bluegreen.aws import Sessions
 from bluegreen.balancers import Context, open_balancer
 from bluegreen.balancers.counted import Called, CountedBalancer
 from bluegreen.checks import Sources, needs_version, open_check
+from bluegreen.checks.digest import DigestCheck
 from bluegreen.config import guards, schema
 from bluegreen.config.load import config_hash, service_from_json, service_json
 from bluegreen.config.secrets import remember
 from bluegreen.config.units import tenths
 from bluegreen.deployers import open_deployer
+from bluegreen.flags import Sources as FlagSources
+from bluegreen.flags import open_flags
 from bluegreen.model import Plan, Target
 from bluegreen.ports import Balancer, Check, Enough, Environment, Ports, Setup
 
@@ -79,6 +82,8 @@ class Bench:
             health_timeout=service.health.timeout,
             health_every=service.health.every,
             failback_health=enough(service.failback.minimum),
+            flags=open_flags(service.flags, FlagSources(service.service, self.aws)) if service.flags else None,
+            digest=DigestCheck(service.digest, sources.targets) if service.digest else None,
         )
 
 

@@ -20,8 +20,21 @@ from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BlueGreenError
 from bluegreen.fleet import Fleet
+from bluegreen.keepers import Keeper
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
-from bluegreen.ports import Alive, Check, Deployer, DeployOutcome, Enough, Environment, Found, Ports, Scene, Setup
+from bluegreen.ports import (
+    Alive,
+    Check,
+    Deployer,
+    DeployOutcome,
+    Enough,
+    Environment,
+    Flags,
+    Found,
+    Ports,
+    Scene,
+    Setup,
+)
 from bluegreen.store.memory import MemoryStore
 from tests.virtual import VirtualClock
 
@@ -121,6 +134,9 @@ class World:
     plan: Plan = field(default_factory=lambda: Plan((), (50, 500, WHOLE), 60.0, 300.0, 3600.0))
 
     config: str = "{}"
+    flags: Flags | None = None
+    digest: Check | None = None
+    keepers: tuple[Keeper, ...] = ()
 
     def __post_init__(self) -> None:
         self.plan = replace(self.plan, points=self.points)
@@ -163,6 +179,8 @@ class World:
             health_every=1.0,
             failback_health=Enough(share=500),
             open_guard=self.open_guard,
+            flags=self.flags,
+            digest=self.digest,
         )
 
     def open_guard(self, check: str) -> Check:
@@ -175,7 +193,7 @@ class World:
         """Not started."""
         return ServiceEngine(
             self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0,
-            card,
+            card, self.keepers,
         )  # fmt: skip
 
     def driver(self, engine: ServiceEngine) -> Driver:

@@ -31,6 +31,7 @@ VERBS = {
     "adopt": ("acts", "Take what the balancer shows for the truth."),
     "restore": ("drift", "Put the balancer back to what the journal says."),
     "leave": ("drift", "Leave the balancer as it is, on record."),
+    "flag": ("flag", "Feature flags: a smaller way out than a failback."),
     "release": ("acts", "Let the warm environment go."),
     "failback": ("failback", "Move the traffic back. Only ever by a person."),
     "explain": ("explain", "Why things are as they are, and which ways there are."),

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from bluegreen.cli.drift_lines import alarming, drift_lines
 from bluegreen.cli.findings import hanging
+from bluegreen.cli.flag_lines import artifact_lines, flag_lines
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.words import (
     Document,
@@ -158,7 +159,7 @@ def traffic(service: Document, now: datetime | None, ink: Ink) -> list[str]:
     if (service.get("card") or {}).get("error"):
         lines.append(f"{ink('CARD', 'bad')}  {clean(service['card']['error'])}: no failback without the journal")
     lines += drift_lines(service, now, ink)
-    return lines
+    return [*lines, *artifact_lines(service, now, ink), *flag_lines(service, now, ink)]
 
 
 def warm_lines(warm: Document, now: datetime | None, ink: Ink) -> list[str]:

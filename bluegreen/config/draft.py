@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bluegreen.config.flags import DigestProbe, FlagSource
 from bluegreen.config.schema import Check, Deploy, Failback, Health, Shift, SwitchPoint
 from bluegreen.config.units import Name, Text
 from bluegreen.config.yaml import Place
@@ -28,6 +29,7 @@ _CHECK = TypeAdapter(Check)
 _SHIFT = TypeAdapter(Shift)
 _FAILBACK = TypeAdapter(Failback)
 _HEALTH = TypeAdapter(Health)
+_FLAGS, _DIGEST = TypeAdapter(FlagSource), TypeAdapter(DigestProbe)
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 
 
@@ -44,6 +46,8 @@ class Draft:
     shift: Shift | None
     failback: Failback | None
     health: Health | None
+    flags: FlagSource | None
+    digest: DigestProbe | None
 
 
 def draft(content: Mapping[str, Any], bad: Iterable[Place]) -> Draft:
@@ -66,6 +70,8 @@ def draft(content: Mapping[str, Any], bad: Iterable[Place]) -> Draft:
         shift=_valid(_SHIFT, sound.get("shift", {})),
         failback=_valid(_FAILBACK, sound.get("failback", {})),
         health=_valid(_HEALTH, sound.get("health", {})),
+        flags=_valid(_FLAGS, sound.get("flags")),
+        digest=_valid(_DIGEST, sound.get("digest")),
     )
 
 

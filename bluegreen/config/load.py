@@ -18,7 +18,17 @@ from bluegreen.config.clear import secret_notes
 from bluegreen.config.draft import CHECKS, Draft, draft, without
 from bluegreen.config.points import is_address
 from bluegreen.config.rules import daemon_notes, service_notes, shared_notes
-from bluegreen.config.schema import Check, Config, Daemon, HAProxyPoint, Service, State, SwitchPoint
+from bluegreen.config.schema import (
+    Check,
+    Config,
+    Daemon,
+    DigestProbe,
+    FlagSource,
+    HAProxyPoint,
+    Service,
+    State,
+    SwitchPoint,
+)
 from bluegreen.config.words import Note, notes
 from bluegreen.config.yaml import Document, read, spell
 from bluegreen.errors import ConfigError, Fault
@@ -190,8 +200,23 @@ def _placed(service: Service, base: Path) -> Service:
             "evidence": [
                 one.model_copy(update={"directory": str(base / (one.directory or ""))}) for one in service.evidence
             ],
+            "flags": _placed_flags(service.flags, base),
+            "digest": _placed_digest(service.digest, base),
         }
     )
+
+
+def _placed_flags(flags: FlagSource | None, base: Path) -> FlagSource | None:
+    if flags is None or flags.command is None:
+        return flags
+    directory = str(base / (flags.command.directory or ""))
+    return flags.model_copy(update={"command": flags.command.model_copy(update={"directory": directory})})
+
+
+def _placed_digest(probe: DigestProbe | None, base: Path) -> DigestProbe | None:
+    if probe is None or probe.command is None:
+        return probe
+    return probe.model_copy(update={"directory": str(base / (probe.directory or ""))})
 
 
 def _placed_point(point: SwitchPoint, base: Path) -> SwitchPoint:

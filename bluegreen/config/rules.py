@@ -8,15 +8,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 import jmespath
 from jmespath.exceptions import JMESPathError
 
 from bluegreen.config.draft import Draft, texts
+from bluegreen.config.flag_rules import digest_notes, flag_notes
 from bluegreen.config.placeholders import ALWAYS, AT_A_HALT, fill, names_in
 from bluegreen.config.points import SOCKET_PATH_MAX, point_notes, territory
 from bluegreen.config.schema import Check, Daemon, Model
+from bluegreen.config.urls import is_url
 from bluegreen.config.words import Note, shown
 from bluegreen.config.yaml import Place
 
@@ -33,6 +34,10 @@ def service_notes(draft: Draft) -> Iterator[Note]:
     yield from _evidence_names(draft)
     yield from _placeholders(draft)
     yield from _times(draft)
+    yield from flag_notes(draft)
+    yield from digest_notes(draft)
+    if draft.digest is not None:
+        yield from _address(draft, ("digest", "http"), draft.digest.http, by_url=True)
     for place, check in draft.checks.items():
         yield from _expectations(place, check)
         yield from _addresses(draft, place, check)
@@ -112,8 +117,8 @@ def _placeholders(draft: Draft) -> Iterator[Note]:
     everywhere = set.intersection(*(set(keys) for keys in values)) if values else set()
     known = [*ALWAYS, *sorted(everywhere - set(ALWAYS))]
     parts: list[tuple[Place, object]] = [((section, i), draft.content[section][i]) for section, i in draft.checks]
-    if draft.deploy is not None:
-        parts.append((("deploy",), draft.content["deploy"]))
+    whole = {"deploy": draft.deploy, "digest": draft.digest}
+    parts += [((name,), draft.content[name]) for name, part in whole.items() if part is not None]
     for place, part in parts:
         yield from _unknown_in(part, place, draft.environments, known)
     own = draft.content.get("evidence")
@@ -207,12 +212,16 @@ def _addresses(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
         ((*place, "prometheus", "url"), check.prometheus.url if check.prometheus else None, True),
         ((*place, "tcp"), check.tcp, False),
     )
-    for here, text, is_url in looked_at:
-        sound = _is_url if is_url else _host_port
-        bad = [name for name, filled in _filled(draft, text or "") if not sound(filled)]
-        if bad:
-            wanted = "http://HOST/... or https://HOST/..." if is_url else "HOST:PORT"
-            yield Note(here, f"not an address for {', '.join(bad)}; wanted {wanted}")
+    for here, text, by_url in looked_at:
+        yield from _address(draft, here, text, by_url=by_url)
+
+
+def _address(draft: Draft, here: Place, text: str | None, *, by_url: bool) -> Iterator[Note]:
+    sound = is_url if by_url else _host_port
+    bad = [name for name, filled in _filled(draft, text or "") if not sound(filled)]
+    if bad:
+        wanted = "http://HOST/... or https://HOST/..." if by_url else "HOST:PORT"
+        yield Note(here, f"not an address for {', '.join(bad)}; wanted {wanted}")
 
 
 def _filled(draft: Draft, text: str) -> Iterator[tuple[str, str]]:
@@ -222,15 +231,6 @@ def _filled(draft: Draft, text: str) -> Iterator[tuple[str, str]]:
         known = {**values, "service": draft.name or "x", "environment": name, "version": "0", "artifact": "0"}
         if names_in(text) <= set(known):  # the others are faults of their own
             yield name, fill(text, known)
-
-
-def _is_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        _ = parts.port  # raises ValueError beyond 65535
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def _host_port(text: str) -> tuple[str, int] | None:

@@ -16,6 +16,8 @@ from bluegreen.config.checks import Check as Check
 from bluegreen.config.checks import Expect as Expect
 from bluegreen.config.checks import Prometheus as Prometheus
 from bluegreen.config.evidence import EvidenceCommand as EvidenceCommand
+from bluegreen.config.flags import DigestProbe as DigestProbe
+from bluegreen.config.flags import FlagSource as FlagSource
 from bluegreen.config.model import Model as Model
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
 from bluegreen.model import WHOLE
@@ -186,6 +188,10 @@ class Service(Model):
     )
     guards: list[Check] = Field(
         default_factory=list, description="extra preflight checks; the built-in ones always run"
+    )
+    flags: FlagSource | None = Field(None, description="feature flags: a smaller way out than a failback")
+    digest: DigestProbe | None = Field(
+        None, description="which artifact runs there: asked after deploy, at each shift step and on the warm side"
     )
 
     def point_names(self) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.control import documents, evidence_routes, guards_routes, identity, lessons_routes, openapi
+from bluegreen.control import documents, evidence_routes, flag_routes, guards_routes, identity, lessons_routes, openapi
 from bluegreen.control.exchange import CAUSE, DOOR, Door, answer, asked, given, number, read_body, whole
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
@@ -47,6 +47,7 @@ def build_app(door: Door) -> web.Application:
             web.get("/openapi.json", schema),
             web.get("/", page),
             web.get("/page/{name}", page),
+            *flag_routes.ROUTES,
         ]
     )
     return app

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents, evidence_documents, lessons_documents
+from bluegreen.control import drift_documents, evidence_documents, flag_documents, lessons_documents
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
@@ -46,6 +46,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "warm": _warm(state.last_warm(), engine, now),
         "drift": drift_documents.drifts(state),
         "restore": drift_documents.restore(state),
+        "flags": flag_documents.flags(state),
         "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
         "journal": finding(engine.trouble) if engine.trouble else None,
         "card": _card(engine.card) if engine.card else None,
@@ -189,6 +190,7 @@ def _environment(name: str, state: ServiceState, seen: Mapping[str, Seen]) -> Do
         "release": {"version": release.version, "artifact": release.artifact, "since": time(release.since)}
         if release
         else None,
+        "artifact": flag_documents.artifact(state, name),
         "weight": max(weights.values()) if weights else None,
         "weights": weights,
         "healthy": sum(one.healthy(name) for one in seen.values()) if read else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bluegreen import __version__
@@ -84,6 +85,8 @@ def _paths() -> Schema:
             "get": _get("The guards that were made of halts", "Object", ["service"]),
             "post": _post("Add a guard in shadow, enforce it, or take it away", _guard_body(), required=True),
         },
+        f"{service}/flags": {"get": _get("Feature flags, and what changed since", "Object", ["service"])},
+        f"{service}/flags/{{name}}": {"post": _post("Set a feature flag", _flag_body(), required=True, more=["name"])},
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/switches/{id}/evidence": {
             "get": _get("What was kept at its last halt, or at the one named", "Object", ["id"], {"halt": _TEXT})
@@ -118,11 +121,11 @@ def _get(text: str, schema: str | None, path: list[str] | None = None, query: Sc
                                                                      "default": _problem()}}  # fmt: skip
 
 
-def _post(text: str, body: Schema, *, required: bool = False) -> Schema:
+def _post(text: str, body: Schema, *, required: bool = False, more: Sequence[str] = ()) -> Schema:
     return {
         "summary": text,
         "parameters": [
-            {"name": "service", "in": "path", "required": True, "schema": _TEXT},
+            *[{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", *more)],
             {"name": "Idempotency-Key", "in": "header", "schema": _TEXT,
              "description": "the same key and request again gives the same answer and does nothing twice"},
         ],
@@ -192,6 +195,19 @@ def _guard_body() -> Schema:
     }
 
 
+def _flag_body() -> Schema:
+    return {
+        "type": "object",
+        "required": ["value", "reason"],
+        "properties": {
+            "value": {"type": "string", "minLength": 1, "description": "on, off, or a value"},
+            "reason": {"type": "string", "minLength": 1},
+            "expected": {"type": "string", "description": "what the asker was shown: refused when it is another now"},
+            "halt": {"type": "string", "description": "the id of the halt that is answered: another one is refused"},
+        },
+    }
+
+
 def _deployment_body() -> Schema:
     return {
         "type": "object",
@@ -212,6 +228,7 @@ def _schemas() -> Schema:
     environment = {
         "role": {"enum": list(Role)},
         "release": {"type": ["object", "null"], "properties": {"version": _MAYBE_TEXT, "artifact": _MAYBE_TEXT}},
+        "artifact": {"anyOf": [_ref("Artifact"), {"type": "null"}]},
         "weight": _NUMBER, "weights": _SHARES, "healthy": _NUMBER, "targets": _NUMBER,
     }  # fmt: skip
     switch = {
@@ -229,6 +246,7 @@ def _schemas() -> Schema:
         "warm": {"type": ["object", "null"]},
         "drift": {"type": "array", "items": _ref("Drift")},
         "restore": {"type": ["object", "null"]},
+        "flags": {"anyOf": [_ref("Flags"), {"type": "null"}]},
         "journal": {"type": ["object", "null"]},
         "lessons": {"type": "object"},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
@@ -238,10 +256,21 @@ def _schemas() -> Schema:
         "id": _TEXT, "switch_point": _TEXT, "expected": _SHARES, "shown": _SHARES, "what": _TEXT, "since": _TEXT,
         "last_good": _MAYBE_TEXT, "hands": {"type": "array"}, "left": {"type": ["object", "null"]}, "refused": _TEXT,
     }  # fmt: skip
+    maybe, many = {"type": ["object", "null"]}, {"type": "array", "items": {"type": "object"}}
+    flags = {
+        "place": _TEXT, "writable": {"type": "boolean"}, "at_deploy": maybe, "at_halt": maybe, "latest": maybe,
+        "changed": many, "changed_unknown": _TEXT, "setting": many, "acts": many,
+    }  # fmt: skip
+    artifact = {
+        "runs": _MAYBE_TEXT, "given": _MAYBE_TEXT, "same": {"type": ["boolean", "null"]}, "at": _TEXT, "summary": _TEXT,
+        "targets": _TEXT,
+    }  # fmt: skip
     problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT}
     return {
         "Object": {"type": "object"},
         "Drift": {"type": "object", "required": list(drift), "properties": drift},
+        "Flags": {"type": "object", "required": list(flags), "properties": flags},
+        "Artifact": {"type": "object", "required": list(artifact), "properties": artifact},
         "Option": {"type": "object", "required": list(option), "properties": option},
         "Switch": {"type": "object", "required": list(switch), "properties": switch},
         "Service": {"type": "object", "required": list(service), "properties": service},

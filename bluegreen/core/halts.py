@@ -11,6 +11,7 @@ from datetime import datetime
 
 from bluegreen.core import admit as ad
 from bluegreen.core.admit_drift import answered
+from bluegreen.core.flag_ways import ways
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Cause, Condition, Plan, Weights, percent
@@ -58,7 +59,17 @@ def options(state: ServiceState, environments: Sequence[str], now: datetime) -> 
         ],
     ]
     made = [_option(state, now, *one) for one in asked]
+    before_failback = next(at for at, option in enumerate(made) if option.verb == "failback")
+    made[before_failback:before_failback] = _flags(state)
     return tuple(sorted(made, key=lambda option: not option.lawful))
+
+
+def _flags(state: ServiceState) -> list[Option]:
+    """A smaller way out than a failback."""
+    return [
+        Option("flag", not way.why_not, "" if way.why_not else way.effect, way.command, way.why_not)
+        for way in ways(state)
+    ]
 
 
 def _option(state: ServiceState, now: datetime, verb: str, request: ad.AnyRequest, effect: str, command: str) -> Option:

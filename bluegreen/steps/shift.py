@@ -18,7 +18,7 @@ from bluegreen.core.steps import LookUp, SetWeights
 from bluegreen.errors import AccessDenied, BalancerError, Drifted, OutcomeUnknown, Rejected, Throttled, Unreachable
 from bluegreen.model import Cause, Kind, Weights
 from bluegreen.ports import Balancer, Clock, Ports
-from bluegreen.steps import looks
+from bluegreen.steps import artifact, looks
 
 WRITE_TRIES = 4
 """Tries of a write that surely had no effect (not reached, throttled)."""
@@ -34,6 +34,8 @@ async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted 
     Health comes last: it is what may change fastest.
     """
     forward = switch.kind is Kind.DEPLOYMENT
+    if forward and not looks.all_ok(findings := await artifact.look(switch, ports)):
+        return looks.halted(switch, artifact.cause(findings, Cause.CHECK_FAILED), findings, split=state)
     if forward and state.share(switch.candidate) > 0:  # before it has traffic, a gate has nothing to see
         scene = ports.scene(switch.candidate, switch.version, switch.artifact)
         findings = await looks.all_checks(ports.gates, scene, switch.accepted)

@@ -6,16 +6,17 @@ from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import Cause, Finding
 from bluegreen.ports import Ports
-from bluegreen.steps import looks
+from bluegreen.steps import artifact, looks
 
 
 async def run(switch: Switch, state: ServiceState, ports: Ports) -> ev.Event:
     """SmokePassed, or a halt that shows every check's finding, and the split if it is a mixed one."""
     scene = ports.scene(switch.candidate, switch.version, switch.artifact)
-    findings = await looks.all_checks(ports.smoke, scene, switch.accepted)
+    ours = await artifact.look(switch, ports)
+    findings = (*ours, *await looks.all_checks(ports.smoke, scene, switch.accepted))
     if looks.all_ok(findings):
         return ev.SmokePassed(findings)
-    return looks.halted(switch, Cause.CHECK_FAILED, findings, split=state)
+    return looks.halted(switch, artifact.cause(findings, Cause.CHECK_FAILED), findings, split=state)
 
 
 async def prove_warm(switch: Switch, state: ServiceState, ports: Ports) -> ev.Event:
@@ -29,10 +30,11 @@ async def prove_warm(switch: Switch, state: ServiceState, ports: Ports) -> ev.Ev
         *await looks.steady(lambda: looks.health(ports, switch.candidate, ports.failback_health)),
     ]
     if state.share(switch.candidate) == 0:
+        findings.extend(await artifact.look(switch, ports))
         findings.extend(await _smoke_warm(switch, ports))
     if looks.all_ok(findings):
         return ev.WarmProven(tuple(findings))
-    cause = Cause.DRIFT if looks.drifted(findings) else Cause.PREFLIGHT_FAILED
+    cause = Cause.DRIFT if looks.drifted(findings) else artifact.cause(findings, Cause.PREFLIGHT_FAILED)
     return looks.halted(switch, cause, findings, split=state)
 
 

@@ -10,7 +10,7 @@ from bluegreen.core.state import Switch
 from bluegreen.core.steps import Watch
 from bluegreen.model import Cause, Kind
 from bluegreen.ports import Check, Clock, Ports
-from bluegreen.steps import looks
+from bluegreen.steps import artifact, looks
 
 HEALTH_EVERY = 2.0
 HEALTH_MISSES_MAX = 2
@@ -26,16 +26,18 @@ async def run(step: Watch, switch: Switch, ports: Ports, clock: Clock) -> ev.Eve
     loop = asyncio.get_running_loop()
     began = loop.time()
     ends = began + step.seconds if step.seconds is not None else math.inf
-    health = _Health(switch, ports)
+    health, ours = _Health(switch, ports), artifact.Watched(switch, ports)
     due = dict.fromkeys(ports.gates, began) if switch.kind is Kind.DEPLOYMENT else {}
     while True:
-        halt = await health.look() or await _gates(switch, ports, due)
+        halt = await health.look() or await ours.look() or await _gates(switch, ports, due)
         if halt is not None:
             return halt
         now = loop.time()
-        if now >= ends + health.blind and health.good:
+        if now >= ends + health.blind and health.good and ours.good:
             return ev.Watched(round(now - began - health.blind, 3))
-        await clock.sleep(max(min([health.due, *due.values(), max(ends + health.blind, now + 0.05)]) - now, 0.01))
+        await clock.sleep(
+            max(min([health.due, ours.due, *due.values(), max(ends + health.blind, now + 0.05)]) - now, 0.01)
+        )
 
 
 class _Health:

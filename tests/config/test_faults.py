@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bluegreen.config.load import check, load
+from bluegreen.config.schema import Service
 from bluegreen.errors import ConfigError, ExitCode
 from tests.config.files import DAEMON, SERVICE, said, write
 
@@ -25,6 +26,8 @@ def cases() -> Iterator[tuple[str, str, list[str]]]:
         old, new, faults = ([line[2:] for line in lines if line[0] == mark] for mark in "-+!")
         before, after = "".join(f"{line}\n" for line in old), "".join(f"{line}\n" for line in new)
         assert SERVICE.count(before) == 1, name
+        keys = ", ".join(field.alias or name for name, field in Service.model_fields.items())
+        faults = [fault.replace("<the keys of a service>", keys) for fault in faults]
         yield name, SERVICE.replace(before, after), faults
 
 

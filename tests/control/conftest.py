@@ -81,11 +81,17 @@ class Endpoint:
 
 
 @pytest.fixture
-async def endpoint(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Endpoint]:
+def service_file() -> str:
+    """The service behind the endpoint; a module that wants another one has a fixture of this name."""
+    return SERVICE
+
+
+@pytest.fixture
+async def endpoint(request: pytest.FixtureRequest, tmp_path: Path, service_file: str) -> AsyncIterator[Endpoint]:
     """`parametrize("endpoint", ["approve"], indirect=True)` makes the shift wait for that."""
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "web.yaml").write_text(
-        SERVICE.replace("200ms}", f"{getattr(request, 'param', '200ms')}}}", 1)
+        service_file.replace("200ms}", f"{getattr(request, 'param', '200ms')}}}", 1)
     )
     config = tmp_path / "bluegreen.yaml"
     config.write_text("state: {directory: state}\ncontrol: {socket: c.sock}\nobserve: {every: 200ms}\n")

@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bluegreen.core.notes import debts, evidence, flags, lessons, line, warm
+from bluegreen.core.notes import artifacts, debts, evidence, flags, lessons, line, warm
 from bluegreen.core.notes.topic import NoteEvent as NoteEvent
 
 if TYPE_CHECKING:
     from bluegreen.core.events import Record
     from bluegreen.core.state import ServiceState
 
-TOPICS = (debts, evidence, flags, lessons, line, warm)
+TOPICS = (artifacts, debts, evidence, flags, lessons, line, warm)
 """Where events of notes are defined."""
 
 
@@ -25,6 +25,7 @@ TOPICS = (debts, evidence, flags, lessons, line, warm)
 class Notes:
     """One part for each topic."""
 
+    artifacts: artifacts.Artifacts = field(default_factory=artifacts.Artifacts)
     debts: debts.Debts = field(default_factory=debts.Debts)
     evidence: evidence.Evidence = field(default_factory=evidence.Evidence)
     flags: flags.Flags = field(default_factory=flags.Flags)
@@ -37,6 +38,7 @@ def fold(before: ServiceState, after: ServiceState, record: Record) -> Notes:
     """The notes one entry further. `before` and `after` are the state around it; `after` has the notes of before."""
     notes = before.notes
     return Notes(
+        artifacts=artifacts.fold(notes.artifacts, before, after, record),
         debts=debts.fold(notes.debts, before, after, record),
         evidence=evidence.fold(notes.evidence, before, after, record),
         flags=flags.fold(notes.flags, before, after, record),
