@@ -10,7 +10,7 @@ import os
 import pwd
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bluegreen.config.load import service_from_json
 from bluegreen.config.placeholders import fill
 from bluegreen.core import events as ev
 from bluegreen.core.codec import encode
+from bluegreen.core.notes.flags import differences
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.errors import BalancerError
 from bluegreen.life import Sign
@@ -181,8 +182,20 @@ async def releases(scene: Scene) -> Any:
             }
             for name, release in scene.state.releases.items()
         },
+        "said to run": {name: asdict(told) for name, told in scene.state.notes.artifacts.told.items()},
         "changes": json.loads(scene.switch.changes) if scene.switch.changes else None,
     }
+
+
+async def flags(scene: Scene) -> Any:
+    """Feature flags now, and what they were when the release came."""
+    if scene.ports.flags is None:
+        return "no flags are configured"
+    now, then = await scene.ports.flags.read(), scene.state.notes.flags.at_deploy(scene.switch.id)
+    if then is None or then.error:
+        return {"now": dict(now), "at the deployment": None, "changed": "not known: there is nothing to compare with"}
+    changed = [{"flag": one.name, "then": one.before, "now": one.after} for one in differences(then.flags, now)]
+    return {"now": dict(now), "at the deployment": dict(then.flags), "changed": changed}
 
 
 async def people(scene: Scene) -> Any:
@@ -236,6 +249,7 @@ SOURCES: Mapping[str, Source] = {
     "journal": journal,
     "configuration": configuration,
     "releases": releases,
+    "flags": flags,
     "people": people,
     "credentials": credentials,
     "host": host,
