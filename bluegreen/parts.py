@@ -6,7 +6,7 @@ The daemon and an operator's failback without it are made of these same parts.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -16,8 +16,10 @@ from bluegreen.aws import Sessions
 from bluegreen.cards import CardKeeper
 from bluegreen.clock import SystemClock
 from bluegreen.config import schema
+from bluegreen.config.notify import Notifier
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.stream import Hub
+from bluegreen.core.due import Schedule
 from bluegreen.core.events import Entry
 from bluegreen.core.phases import fold
 from bluegreen.engine import ServiceEngine
@@ -28,6 +30,7 @@ from bluegreen.evidence.vault import Vault
 from bluegreen.fleet import Fleet
 from bluegreen.log import log_entry
 from bluegreen.model import Condition, Finding
+from bluegreen.notices.keeper import NoticeKeeper
 from bluegreen.ports import Setup, Store, Workshop
 from bluegreen.store import receipt
 from bluegreen.store.sqlite import SqliteStore
@@ -80,10 +83,17 @@ class Parts:
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
             card,
-            keepers.of(gathering),
+            keepers.of(gathering, self._notices()),
         )
         engine.gathering = gathering
         return engine
+
+    def _notices(self) -> NoticeKeeper:
+        def settings() -> tuple[Sequence[Notifier], Schedule]:
+            daemon = self.config.daemon
+            return daemon.notify, Schedule(tuple(daemon.escalate), daemon.claim_reminder)
+
+        return NoticeKeeper(settings, self.clock)
 
     def _evidence_needed(self) -> set[str]:
         """Bundles that are not to be pruned: those of switches that are open."""

@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from bluegreen.cli import service_lines
+from bluegreen.cli.claim import claim_lines
 from bluegreen.cli.evidence import evidence_line
 from bluegreen.cli.findings import finding_lines, hanging, option_lines
 from bluegreen.cli.lessons import seen_lines
@@ -90,7 +91,7 @@ def _what_happened(switch: Document, ink: Ink) -> list[str]:
     told += hanging("  ", halt["advice"]) if halt.get("advice") else []
     told += finding_lines(halt["findings"], ink)
     told += seen_lines(halt, ink)
-    told += evidence_line(switch, ink)
+    told += [*claim_lines(switch, ink), *evidence_line(switch, ink)]
     if switch["accepted"]:
         told.append(f"  accepted by an operator: {', '.join(switch['accepted'])}")
     output = [clean(line) for line in (halt.get("output") or "").splitlines()]

@@ -28,6 +28,7 @@ VERBS = {
     "abort": ("acts", "End a switch whose candidate has no traffic."),
     "accept": ("acts", "Go past one named failed check."),
     "halt": ("acts", "Stop the line."),
+    "claim": ("claim", "Say of a halt: I have it."),
     "adopt": ("acts", "Take what the balancer shows for the truth."),
     "restore": ("drift", "Put the balancer back to what the journal says."),
     "leave": ("drift", "Leave the balancer as it is, on record."),

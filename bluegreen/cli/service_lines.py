@@ -72,6 +72,7 @@ def script_line(service: Document) -> str:
         step=switch.get("step"),
         awaiting=switch.get("awaiting"),
         halt=halt.get("id"),
+        claimed=(switch.get("claim") or {}).get("by"),
     )
 
 
@@ -195,7 +196,8 @@ def awaited(service: Document, ink: Ink) -> list[str]:
     word = state_word(service)
     if word == "HALTED" and switch:
         summary = clean((switch.get("halt") or {}).get("summary") or switch["step"])
-        why = f"halted: {summary}. Traffic stays as it is until a person decides."
+        has_it = f"{switch['claim']['by']} has it" if switch.get("claim") else f"nobody has it: bluegreen claim {name}"
+        why = f"halted: {summary}. Traffic stays as it is until a person decides; {has_it}"
     elif word == "APPROVAL" and switch:
         why = f"waits for an approval, at {clean(switch['step'])}: bluegreen approve {name}"
     elif word == "PAUSED":

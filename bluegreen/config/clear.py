@@ -36,7 +36,7 @@ _NAMES_WANTED = {
 def secret_notes(content: Mapping[str, object]) -> Iterator[Note]:
     """Every fault and warning about secrets in one file's content."""
     for place, text in texts(content):
-        if place[:2] == ("control", "tokens"):
+        if place[:2] == ("control", "tokens") or (place[:1] == ("notify",) and place[-1] in ("secret", "slack")):
             yield from _token(place, text)
         elif len(place) > 2 and place[-2] in ("headers", "variables") and "expect" not in place:
             yield from _references(place, text)

@@ -19,6 +19,7 @@ from bluegreen.config.evidence import EvidenceCommand as EvidenceCommand
 from bluegreen.config.flags import DigestProbe as DigestProbe
 from bluegreen.config.flags import FlagSource as FlagSource
 from bluegreen.config.model import Model as Model
+from bluegreen.config.notify import Notifier as Notifier
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
 from bluegreen.model import WHOLE
 
@@ -256,6 +257,12 @@ def _enough_to_tell(seconds: float) -> float:
     return seconds
 
 
+def _later_and_later(ages: list[float]) -> list[float]:
+    if any(a >= b for a, b in itertools.pairwise([0.0, *ages])):
+        raise ValueError("ages rise: each must be above the one before, and the first above 0s")
+    return ages
+
+
 class Daemon(Model):
     """What stands in `bluegreen.yaml`."""
 
@@ -267,6 +274,13 @@ class Daemon(Model):
         BLOCKED_SECONDS, description="blocked for so long, the daemon ends itself, to be started anew; 5s at least"
     )
     log: Log = Field(default_factory=Log)
+    notify: list[Notifier] = Field(default_factory=list, description="who is told when a person is awaited")
+    escalate: Annotated[list[Duration], Field(min_length=1), AfterValidator(_later_and_later)] = Field(
+        default_factory=lambda: [900.0, 3600.0, 14400.0],
+        description="ages at which a halt that nobody has claimed is told again, each time to one level more",
+        json_schema_extra={"default": ["15m", "1h", "4h"]},
+    )
+    claim_reminder: Duration = Field(14400.0, description="how often whoever has claimed a halt is reminded")
 
 
 class Config(Model):

@@ -10,7 +10,16 @@ from typing import Any
 
 from aiohttp import web
 
-from bluegreen.control import documents, evidence_routes, flag_routes, guards_routes, identity, lessons_routes, openapi
+from bluegreen.control import (
+    documents,
+    evidence_routes,
+    flag_routes,
+    guards_routes,
+    identity,
+    lessons_routes,
+    line_routes,
+    openapi,
+)
 from bluegreen.control.exchange import CAUSE, DOOR, Door, answer, asked, given, number, read_body, whole
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
@@ -28,7 +37,7 @@ def build_app(door: Door) -> web.Application:
     )
     app[DOOR] = door
     app.on_shutdown.append(_end_streams)
-    app.add_routes([*lessons_routes.ROUTES, *guards_routes.ROUTES, *evidence_routes.ROUTES])
+    app.add_routes([*lessons_routes.ROUTES, *guards_routes.ROUTES, *evidence_routes.ROUTES, *line_routes.ROUTES])
     app.add_routes(
         [
             web.get("/v1/services", services),

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents, evidence_documents, flag_documents, lessons_documents
+from bluegreen.control import drift_documents, evidence_documents, flag_documents, lessons_documents, line_documents
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
@@ -89,6 +89,8 @@ def switch(
         "wait_seconds": _wait(one),
         "halt": _halt(one.halt, state) if one.halt else None,
         "evidence": evidence_documents.of_switch(state, one.id, gathering),
+        "claim": line_documents.claim(state, one),
+        "told": line_documents.told(state, one),
         "accepted": sorted(one.accepted),
         "operations": [
             {"step": done.step, "outcome": done.outcome, "at": time(done.at), "detail": done.detail}

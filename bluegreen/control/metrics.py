@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from bluegreen import __version__
@@ -127,6 +127,12 @@ class _State(Collector):
         awaiting = _gauge("awaiting_operator_seconds", "How long a person has been awaited", "service")
         ready = _gauge("failback_ready", "1 while a failback is possible by the last proof", "service")
         age = _gauge("failback_proof_age_seconds", "Age of the last proof of the warm environment", "service")
+        claimed = _gauge("halt_claimed", "1 while somebody has said of a halt: I have it", "service")
+        waited = CounterMetricFamily(
+            "bluegreen_operator_wait_seconds",
+            "Time in which a person was awaited, at halts and approvals",
+            labels=["service"],
+        )
         ails = _gauge("journal_ails", "1 while something ails the journal: nothing but a failback goes on")
         ails.add_metric([], int(self._fleet.store.trouble is not None))
         now = self._fleet.clock.now()
@@ -145,11 +151,15 @@ class _State(Collector):
             since = switch.changed_at if waits and switch is not None and switch.changed_at else now
             halted.add_metric([name], int(switch is not None and switch.condition is Condition.HALTED))
             awaiting.add_metric([name], max((now - since).total_seconds(), 0.0))
+            line = engine.state.notes.line
+            claimed.add_metric([name], int(line.claim is not None))
+            waiting = max((now - line.since).total_seconds(), 0.0) if line.since is not None else 0.0
+            waited.add_metric([name], line.waited + waiting)
             warm = service(engine, now)["warm"]
             ready.add_metric([name], int(bool(warm and warm["ready"])))
             seen = min((one.at for one in engine.seen.values()), default=None)
             age.add_metric([name], max((now - seen).total_seconds(), 0.0) if seen else PROOF_SECONDS_MAX)
-        return (weight, readable, drifted, state, halted, awaiting, ready, age, ails)
+        return (weight, readable, drifted, state, halted, awaiting, ready, age, ails, claimed, waited)
 
 
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:

@@ -87,6 +87,7 @@ def _paths() -> Schema:
         },
         f"{service}/flags": {"get": _get("Feature flags, and what changed since", "Object", ["service"])},
         f"{service}/flags/{{name}}": {"post": _post("Set a feature flag", _flag_body(), required=True, more=["name"])},
+        f"{service}/claim": {"post": _post("Say: I have it. Or hand it back", _claim_body())},
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/switches/{id}/evidence": {
             "get": _get("What was kept at its last halt, or at the one named", "Object", ["id"], {"halt": _TEXT})
@@ -150,6 +151,17 @@ def _problem() -> Schema:
 
 def _ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _claim_body() -> Schema:
+    return {
+        "type": "object",
+        "properties": {
+            "halt": {"type": "string", "description": "the halt that is meant; refused when it is another one now"},
+            "drop": {"type": "boolean", "description": "hand it back"},
+            "reason": _TEXT,
+        },
+    }
 
 
 def _failback_body() -> Schema:

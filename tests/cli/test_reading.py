@@ -174,6 +174,7 @@ WHAT HAPPENED
   FAILED  errors   5.2 % of the answers were errors
                    look at the error log of green
   ok      latency  p99 is 80 ms
+  in hand   nobody: bluegreen claim web
   output:
     | line one
     | line two?[31m

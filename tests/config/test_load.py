@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bluegreen.config.load import check, config_hash, load, service_from_json, service_json
+from bluegreen.config.notify import Notifier
 from bluegreen.config.schema import CommandDeploy, Daemon, HAProxyPoint, Model, Service
 from bluegreen.errors import ConfigError
 from tests.config.files import SERVICE, write
@@ -36,7 +37,10 @@ def test_the_shipped_daemons_file_has_every_key_with_its_default():
     for key in keys(Daemon):
         assert re.search(rf"^\s*{key}:", text, re.MULTILINE), key
     shipped, default = load(CONFIG / "bluegreen.yaml").daemon, Daemon()
-    assert shipped.model_copy(update={"control": default.control}) == default
+    assert shipped.model_copy(update={"control": default.control, "notify": []}) == default
+    assert [one.model_copy(update={"name": "x", "webhook": "x", "secret": None}) for one in shipped.notify] == [
+        Notifier(name="x", webhook="x")
+    ]
     assert shipped.control.model_copy(update={"http": None, "tokens": {}}) == default.control
 
 

@@ -139,11 +139,21 @@ function haltPanel(service) {
     element("p", { class: "what" }, halt.summary),
     halt.advice ? element("p", {}, element("strong", {}, "What to do: "), halt.advice) : null,
     element("ul", { class: "findings" }, failed.map((found) => finding(found, halt))),
+    inHand(service.switch),
     kept(service.switch),
     seenBefore(halt),
     passed ? element("details", { "data-key": `passed ${halt.id}` }, element("summary", {}, passed === 1 ? "1 other finding was good" : `${passed} other findings were good`), element("ul", { class: "findings" }, halt.findings.filter((found) => found.ok).map((found) => finding(found, halt)))) : null,
     halt.output ? element("details", { open: "", "data-key": `output ${halt.id}` }, element("summary", {}, "What it printed"), element("pre", { tabindex: "0" }, halt.output)) : null,
     element("p", { class: "quiet" }, `${halt.id}, ${plain(halt.cause)}, by ${halt.by}`));
+}
+
+/** Who says of the halt: I have it; and where telling people has failed. */
+function inHand(one) {
+  const failed = Object.entries(one.told?.failed ?? {}).map(([who, why]) => element("span", { class: "bad" }, ` ${who} could not be told: ${why}.`));
+  const held = one.claim
+    ? [element("strong", {}, one.claim.by), " has it, ", age(one.claim.at), "."]
+    : [element("strong", { class: "bad" }, "Nobody has it yet: "), element("code", {}, `bluegreen claim ${one.service}`)];
+  return element("p", { class: "claim" }, ...held, ...failed);
 }
 
 /** The evidence: what the failed checks say of the live side, and where the rest is. */

@@ -1,0 +1,80 @@
+"""A notice, in the forms in which it is sent: a CloudEvent, and a text for people. It says what the API says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bluegreen.core.due import Due
+from bluegreen.core.halts import options
+from bluegreen.core.state import ServiceState
+
+HEADS = {"halt": "HALTED", "reminder": "STILL HALTED", "pause": "AWAITED", "warm": "FAILBACK NOT READY"}
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """`id` is the same whenever this notice is sent again: whoever takes it twice can tell."""
+
+    id: str
+    kind: str
+    service: str
+    at: datetime
+    times: int
+    summary: str
+    advice: str
+    by: str
+    switch: str | None
+    halt: str | None
+    claimed_by: str | None
+    traffic: Mapping[str, str]
+    ways: Sequence[str]
+
+    def cloud_event(self) -> dict[str, Any]:
+        """CloudEvents 1.0, structured JSON."""
+        return {
+            "specversion": "1.0",
+            "id": self.id,
+            "source": f"/bluegreen/services/{self.service}",
+            "type": f"dev.bluegreen.{self.kind}.v1",
+            "time": self.at.isoformat().replace("+00:00", "Z"),
+            "subject": self.switch or self.service,
+            "datacontenttype": "application/json",
+            "data": {
+                "service": self.service, "times": self.times, "summary": self.summary, "advice": self.advice,
+                "by": self.by, "switch": self.switch, "halt": self.halt, "claimed_by": self.claimed_by,
+                "traffic": dict(self.traffic), "ways": list(self.ways),
+            },
+        }  # fmt: skip
+
+    def json(self) -> bytes:
+        """The CloudEvent as bytes."""
+        return json.dumps(self.cloud_event(), ensure_ascii=False).encode()
+
+    def text(self) -> str:
+        """For people: what, where the traffic is, who has it, what to type."""
+        again = f" (notice {self.times})" if self.times > 1 else ""
+        lines = [f"{HEADS.get(self.kind, self.kind.upper())} {self.service}{again}: {self.summary}"]
+        lines += [self.advice] if self.advice else []
+        lines += [f"{point}: {split}" for point, split in self.traffic.items()]
+        if self.kind == "halt":
+            lines.append(f"nobody has it yet: bluegreen claim {self.service}")
+        if self.kind in ("halt", "reminder"):
+            lines.append("Traffic stays as it is until a person decides.")
+        return "\n".join([*lines, *(f"  {way}" for way in self.ways)])
+
+
+def notice(due: Due, state: ServiceState, environments: Sequence[str], now: datetime) -> Notice:
+    """What is said of it now."""
+    switch, claim = state.switch, state.notes.line.claim
+    lawful = [one.command for one in options(state, environments, now) if one.lawful and one.command]
+    return Notice(
+        id=f"{due.subject}/{due.times}", kind=due.kind, service=state.service, at=now, times=due.times,
+        summary=due.summary, advice=due.advice, by=due.by, switch=switch.id if switch else None,
+        halt=switch.halt.id if switch and switch.halt else None, claimed_by=claim.by if claim else None,
+        traffic={name: str(point.split) for name, point in state.points.items()},
+        ways=lawful if due.kind in ("halt", "reminder", "pause", "drift") else (),
+    )  # fmt: skip
