@@ -68,6 +68,7 @@ async def test_a_halt_that_nobody_explained_is_listed_until_somebody_does(endpoi
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "body", "status", "field"),
     [
