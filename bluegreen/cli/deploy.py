@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from bluegreen.cli.acts import halt_of, shown
 from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.times import seconds
@@ -50,6 +51,10 @@ def deploy(
     body["changes"] = _manifest(changes) if changes else None
     given = {key: value for key, value in body.items() if value is not None}
     screen, client = settings.screen, settings.client()
+    now = client.get("services", service)
+    given |= {"halt": halt} if (halt := halt_of(now)) else {}  # a roll-forward answers exactly the halt shown here
+    for line in shown(now, "deploy", halt=halt):
+        screen.notice(line)
     screen.notice(f"deploy {version} of {service}: no traffic moves until smoke has passed")
     started = client.post("services", service, "deployments", body=given)
     if wait:

@@ -16,6 +16,7 @@ from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
 from bluegreen.control.values import time
 from bluegreen.errors import BadRequest
+from bluegreen.fleet import looked_up
 
 VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt", "restore", "leave")
 
@@ -63,7 +64,9 @@ async def services(request: web.Request) -> web.Response:
 
 async def service(request: web.Request) -> web.Response:
     fleet = request.app[DOOR].fleet
-    document = documents.service(fleet.engine(request.match_info["service"]), fleet.clock.now())
+    engine = fleet.engine(request.match_info["service"])
+    await looked_up(engine)
+    document = documents.service(engine, fleet.clock.now())
     etag = _etag(document)
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})
@@ -166,7 +169,7 @@ async def page(request: web.Request) -> web.Response:
 async def deploy(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     body = await read_body(
-        request, {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list}
+        request, {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list, "halt": str}
     )
     if "version" not in body:
         raise BadRequest("which version?", {"version": "missing"})
@@ -177,6 +180,7 @@ async def deploy(request: web.Request) -> web.Response:
         body.get("artifact"),
         replace_warm=body.get("replace_warm", False),
         changes=json.dumps(body["changes"], ensure_ascii=False) if body.get("changes") else "",
+        halt=body.get("halt"),
     )
     return _accepted(request, started.id)
 

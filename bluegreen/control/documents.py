@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents
+from bluegreen.control import drift_documents, ways_documents
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
 from bluegreen.core.events import Entry
-from bluegreen.core.halts import Option, options
+from bluegreen.core.halts import options
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import DeploymentPlan, FailbackPlan
@@ -31,7 +31,8 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
     """Everything about one service: see docs/api.md, ServiceDoc."""
     state, seen = engine.state, engine.seen
     shown = {name: one.weights for name, one in seen.items()} or dict.fromkeys(engine.ports().balancers)
-    lawful = _options(options(state, engine.setup.environments, now))
+    setup = engine.setup
+    lawful = ways_documents.options(options(state, setup.environments, now, setup.deployment, setup.failback))
     return {
         "service": state.service,
         "revision": state.version,
@@ -86,6 +87,7 @@ def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), si
             {"step": done.step, "outcome": done.outcome, "at": time(done.at), "detail": done.detail}
             for done in one.operations
         ],
+        "way": ways_documents.way(state, one),
         "options": list(lawful) if is_open else [],
         "alive_at": time(alive.at) if alive else None,
         "alive": alive.what if alive else None,
@@ -282,10 +284,3 @@ def _halt(halt: Halt) -> Document:
         "findings": [finding(one) for one in halt.findings],
         "output": halt.output,
     }
-
-
-def _options(lawful: Iterable[Option]) -> list[Document]:
-    return [
-        {"verb": o.verb, "lawful": o.lawful, "effect": o.effect, "command": o.command, "why_not": o.why_not}
-        for o in lawful
-    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bluegreen import __version__
+from bluegreen.core.operations import Outcome, Undo
 from bluegreen.model import Condition, Kind, Phase, Role
 
 Schema = dict[str, Any]
@@ -148,6 +149,7 @@ def _deployment_body() -> Schema:
             "version": _TEXT,
             "artifact": {"type": "string", "description": "the artifact's digest"},
             "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
+            "halt": {"type": "string", "description": "the halt that this answers; refused when it is another one now"},
             "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
             "reason": _TEXT,
         },
@@ -155,7 +157,17 @@ def _deployment_body() -> Schema:
 
 
 def _schemas() -> Schema:
-    option = {"verb": _TEXT, "lawful": {"type": "boolean"}, "effect": _TEXT, "command": _TEXT, "why_not": _TEXT}
+    flag = {"type": "boolean"}
+    option = {
+        "verb": _TEXT, "label": _TEXT, "subject": _TEXT, "lawful": flag, "effect": _TEXT, "moves_traffic": flag,
+        "traffic": {"type": "array", "items": _ref("Moved")}, "seconds": _NUMBER, "duration": _TEXT, "risk": _TEXT,
+        "command": _TEXT, "why_not": _TEXT, "instead": _TEXT,
+    }  # fmt: skip
+    moved = {"switch_point": _TEXT, "now": _SHARES, "after": _SHARES}
+    stage = {
+        "step": _TEXT, "what": _TEXT, "switch_point": _MAYBE_TEXT, "outcome": {"enum": list(Outcome)},
+        "at": _MAYBE_TEXT, "detail": _TEXT, "undo": {"enum": list(Undo)}, "takes": _TEXT,
+    }  # fmt: skip
     environment = {
         "role": {"enum": list(Role)},
         "release": {"type": ["object", "null"], "properties": {"version": _MAYBE_TEXT, "artifact": _MAYBE_TEXT}},
@@ -166,6 +178,7 @@ def _schemas() -> Schema:
         "condition": {"enum": list(Condition)}, "step": _TEXT, "awaiting": {"enum": [None, "approval", "operator"]},
         "version": _MAYBE_TEXT, "candidate": _TEXT, "source": _TEXT, "share": _NUMBER,
         "halt": {"type": ["object", "null"]}, "options": {"type": "array", "items": _ref("Option")},
+        "way": {"type": "array", "items": _ref("Stage")},
     }  # fmt: skip
     service = {
         "service": _TEXT,
@@ -188,6 +201,8 @@ def _schemas() -> Schema:
     return {
         "Object": {"type": "object"},
         "Drift": {"type": "object", "required": list(drift), "properties": drift},
+        "Moved": {"type": "object", "required": list(moved), "properties": moved},
+        "Stage": {"type": "object", "required": list(stage), "properties": stage},
         "Option": {"type": "object", "required": list(option), "properties": option},
         "Switch": {"type": "object", "required": list(switch), "properties": switch},
         "Service": {"type": "object", "required": list(service), "properties": service},

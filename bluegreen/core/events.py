@@ -315,7 +315,7 @@ class Halted(Event):
     """Something is wrong or unknown, or an operator stopped the line: everything stays where it is.
 
     `closes_step`: the step that was under way has ended, in failure; without it, the step's outcome is still to
-    come, or unknown.
+    come, or unknown. `looked`: what is unknown was looked up just now, and nothing could be told from it.
     """
 
     halt: str
@@ -326,6 +326,7 @@ class Halted(Event):
     findings: tuple[Finding, ...] = ()
     output: str = ""
     closes_step: bool = False
+    looked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
