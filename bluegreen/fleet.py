@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bluegreen.core import admit as ad
+from bluegreen.core import unknown
 from bluegreen.core.admit_drift import answered
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
@@ -95,13 +96,14 @@ class Fleet:
 
     async def deploy(
         self, service: str, version: str, ask: Ask, artifact: str | None = None, *,
-        replace_warm: bool = False, changes: str = "", cause: str = "", note: str = "",
+        replace_warm: bool = False, changes: str = "", cause: str = "", note: str = "", halt: str | None = None,
     ) -> Switch:  # fmt: skip
-        """Start a deployment. `changes` is its manifest as JSON; `cause` and `note` are of the halt that it answers.
-        Raises Refused, BadRequest, NotFound."""
+        """Start a deployment. `changes` is its manifest as JSON; `halt` is the halt that it answers, `cause` and `note`
+        are what that came from. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         _check_version(version)
         await self.kept(service)
+        await looked_up(engine)
         request = ad.Deploy(
             switch=self._new_switch(engine),
             version=version,
@@ -111,6 +113,7 @@ class Fleet:
             changes=changes,
             cause=cause,
             note=note,
+            halt=halt,
         )
         return _started(await engine.submit(request, ask))
 
@@ -169,6 +172,7 @@ class Fleet:
         """One of the short verbs. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         await self.kept(service)
+        await looked_up(engine)
         if verb in DRIFT_VERBS:
             if cause or note:
                 raise BadRequest(
@@ -195,6 +199,7 @@ class Fleet:
         """`adopt` takes what is shown at this moment. The others answer the drifts that the asker was shown: those
         named, else those on record when the request came."""
         if verb == "adopt":
+            unknown.looked_up(engine.state, verb)  # else it would wait for that look
             return await engine.submit_seen(lambda seen: ad.Adopt(halt=halt, seen=_all_readable(seen)), ask)
         ids = frozenset(drift) or answered(engine.state.drift)
         if ask.key is None or ask.key not in engine.state.keys:
@@ -221,6 +226,15 @@ class Fleet:
 
     def _new_switch(self, engine: ServiceEngine) -> str:
         return f"{engine.setup.service}-{_stamp(self.clock.now())}-{engine.new_id()[:4]}"
+
+
+async def looked_up(engine: ServiceEngine) -> None:
+    """Who asks at a halt is about to decide: the engine's look at what is unknown comes first, for as long as a person
+    can be kept waiting."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ANSWER_SECONDS):
+            while unknown.pending(engine.state):
+                await engine.changed(engine.state.version)
 
 
 def _all_readable(seen: Mapping[str, Seen]) -> dict[str, Weights]:
@@ -255,9 +269,11 @@ def _started(switch: Switch | None) -> Switch:
 
 
 def _plan_id(state: ServiceState, target: str, shown: Mapping[str, Weights]) -> str:
-    """The same for the same facts: who is live, where it would go, which switch is open, what the balancers show."""
+    """The same for the same facts: who is live, where it would go, which switch and halt are open, what the balancers
+    show."""
     switch = state.open_switch
-    facts = [state.service, state.live, target, switch.id if switch else None]
+    halt = switch.halt.id if switch and switch.halt else None
+    facts = [state.service, state.live, target, switch.id if switch else None, halt]
     splits = {name: {e: weights.share(e) for e in weights} for name, weights in sorted(shown.items())}
     return "fb-" + hashlib.sha256(json.dumps([facts, splits], sort_keys=True).encode()).hexdigest()[:12]
 

@@ -63,6 +63,14 @@ class Role(StrEnum):
     WARM = "warm"
 
 
+class Answer(StrEnum):
+    """What somebody says of a thing that nobody can see. Values are in journals and files: they never change."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
 class Cause(StrEnum):
     """Why a switch was halted. Values are in journals and metrics: they never change."""
 
@@ -207,7 +215,8 @@ class Plan:
 
     `steps` are the candidate's shares in tenths of a percent, rising, ending at WHOLE. `wait_seconds` is the time
     after each step but the last; None means a person's approval. Times are in seconds. `deploy_again`: the deploy
-    command may be run again when its outcome is lost.
+    command may be run again when its outcome is lost. `deploy_reversible` and `deploy_undo`: what the deploy command's
+    owner says of taking it back.
     """
 
     points: tuple[str, ...]
@@ -216,6 +225,8 @@ class Plan:
     bake_seconds: float = 0.0
     keep_warm_seconds: float = 0.0
     deploy_again: bool = False
+    deploy_reversible: Answer = Answer.UNKNOWN
+    deploy_undo: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,8 @@ def setup_of(service: schema.Service) -> Setup:
             bake_seconds=service.bake,
             keep_warm_seconds=service.keep_warm,
             deploy_again=again,
+            deploy_reversible=service.deploy.reversible,
+            deploy_undo=service.deploy.undo,
         ),
         failback=Plan(points=points, steps=tuple(service.failback.steps), wait_seconds=service.failback.wait),
         config=text,

@@ -8,6 +8,7 @@ are blue and green, its switch point is `lb`, unless a plan says otherwise.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bluegreen.core import admit as ad
@@ -183,6 +184,9 @@ WORDS: dict[str, Word] = {
     "completed": lambda s, _: [ev.KeptWarm(None, None)],
     "halted": lambda s, check: [halted(the_switch(s), Cause.CHECK_FAILED, finding(check or "errors"))],
     "broken": lambda s, _: [halted(the_switch(s), Cause.UNHEALTHY, finding("healthy", acceptable=False))],
+    "vain": lambda s, _: [
+        replace(halted(the_switch(s), Cause.OUTCOME_UNKNOWN, closes_step=False), looked=True)
+    ],
     "drifted": lambda s, _: [halted(the_switch(s), Cause.DRIFT)],
     "restarted": lambda s, _: [ev.Restarted(4711)],
     "drift": lambda s, share: [

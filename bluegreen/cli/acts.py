@@ -7,6 +7,7 @@ import click
 from bluegreen.cli import cause as causes
 from bluegreen.cli import service_lines
 from bluegreen.cli.cause import cause_options
+from bluegreen.cli.findings import hanging
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, moment
 
@@ -14,21 +15,43 @@ from bluegreen.cli.words import Document, moment
 def act(
     settings: Settings, verb: str, service: str, body: dict[str, str | None], *, ends_a_halt: bool = False
 ) -> int:  # fmt: skip
-    """Ask for one verb. The daemon alone decides whether it is lawful."""
+    """Ask for one verb, as an answer to exactly the halt that is shown here. The daemon alone decides whether it is
+    lawful."""
     screen, client = settings.screen, settings.client()
     now = client.get("services", service)
-    lawful = [option for option in now["options"] if option["verb"] == verb and option["lawful"]]
-    if lawful:
-        screen.notice(f"{verb} {service}: effect on traffic: {lawful[0]['effect']}")
-    given = {key: value for key, value in body.items() if value is not None}
+    halt = body.get("halt") or halt_of(now)
+    subject = body.get("check") or body.get("environment") or ""
+    for line in shown(now, verb, subject, halt):
+        screen.notice(line)
+    given = {key: value for key, value in (body | {"halt": halt}).items() if value is not None}
     after = client.post("services", service, verb, body=given)
     if screen.json:
         screen.document(after)
     else:
         screen.lines(state_lines(after, settings))
-    if ends_a_halt and (halt := causes.halt_of(now)) != causes.halt_of(after):
-        causes.ask(client, screen, service, halt, body.get("cause"))
+    if ends_a_halt and (answered := causes.halt_of(now)) != causes.halt_of(after):
+        causes.ask(client, screen, service, answered, body.get("cause"))
     return 0
+
+
+def halt_of(service: Document) -> str | None:
+    """The id of the halt that is open now."""
+    switch = service_lines.open_switch(service)
+    halt = (switch or {}).get("halt")
+    return str(halt["id"]) if halt else None
+
+
+def shown(service: Document, verb: str, subject: str = "", halt: str | None = None) -> list[str]:
+    """What a verb will do, before it is asked for; nothing where it is not lawful: the refusal says why."""
+    options = [one for one in service["options"] if one["verb"] == verb and one["lawful"]]
+    options = [one for one in options if not subject or one["subject"] == subject] or options
+    if not options:
+        return []
+    one = options[0]
+    answering = f", the answer to {halt}" if halt else ""
+    lines = hanging(f"{verb} {service['service']}{answering}: effect on traffic: ", one["effect"], 2)
+    lines += hanging("  takes: ", one["duration"]) if one["duration"] else []
+    return [*lines, *(hanging("  risk: ", one["risk"]) if one["risk"] else [])]
 
 
 def state_lines(service: Document, settings: Settings) -> list[str]:

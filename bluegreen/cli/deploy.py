@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from bluegreen.cli import cause as causes
+from bluegreen.cli.acts import halt_of, shown
 from bluegreen.cli.cause import cause_options
 from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.settings import Settings, Verb, service_argument
@@ -55,8 +56,11 @@ def deploy(
     body["changes"] = _manifest(changes) if changes else None
     given = {key: value for key, value in {**body, "cause": cause, "note": note}.items() if value is not None}
     screen, client = settings.screen, settings.client()
-    halt = causes.answered(client, screen, service)
     code: int = ExitCode.DONE
+    now = client.get("services", service)
+    given |= {"halt": halt} if (halt := halt_of(now)) else {}  # a roll-forward answers exactly the halt shown here
+    for line in shown(now, "deploy", halt=halt):
+        screen.notice(line)
     screen.notice(f"deploy {version} of {service}: no traffic moves until smoke has passed")
     started = client.post("services", service, "deployments", body=given)
     if wait:
@@ -66,7 +70,7 @@ def deploy(
     else:
         screen.lines([started_line(started["switch"])])
         screen.notice(f"it goes on by itself; to see it: bluegreen watch {service}")
-    if code != ExitCode.DETACHED:
+    if code != ExitCode.DETACHED and halt is not None:
         causes.ask(client, screen, service, halt, cause)
     return code
 

@@ -6,7 +6,7 @@ import time
 
 import click
 
-from bluegreen.cli.acts import state_lines
+from bluegreen.cli.acts import halt_of, state_lines
 from bluegreen.cli.client import Client
 from bluegreen.cli.drift_lines import meant, shows
 from bluegreen.cli.settings import Settings, Verb, service_argument
@@ -26,10 +26,11 @@ WAIT_SECONDS_MAX = 180.0
 def restore(settings: Settings, service: str, reason: str, halt: str | None) -> int:
     """Put the balancers back to what the journal says. Refused where they show something else than is shown here."""
     screen, client = settings.screen, settings.client()
-    drifts = meant(client.get("services", service))
+    now = client.get("services", service)
+    drifts = meant(now)
     for drift in drifts:
         screen.notice(f"{drift['switch_point']} {shows(drift)}; to be written: {split(drift['expected'])}")
-    after = client.post("services", service, "restore", body=_body(drifts, reason, halt))
+    after = client.post("services", service, "restore", body=_body(drifts, reason, halt or halt_of(now)))
     after = _outcome(client, after)
     _show(settings, after)
     return _code(settings, after, {drift["id"] for drift in drifts})
@@ -43,12 +44,13 @@ def restore(settings: Settings, service: str, reason: str, halt: str | None) -> 
 def leave(settings: Settings, service: str, reason: str, halt: str | None) -> int:
     """Leave the balancers as they are. Nothing is written; nobody is alarmed until something changes again."""
     screen, client = settings.screen, settings.client()
-    drifts = meant(client.get("services", service))
+    now = client.get("services", service)
+    drifts = meant(now)
     for drift in drifts:
         screen.notice(
             f"{drift['switch_point']} {shows(drift)}, the journal says {split(drift['expected'])}; it stays so"
         )
-    _show(settings, client.post("services", service, "leave", body=_body(drifts, reason, halt)))
+    _show(settings, client.post("services", service, "leave", body=_body(drifts, reason, halt or halt_of(now))))
     return ExitCode.DONE
 
 

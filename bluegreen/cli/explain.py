@@ -3,6 +3,7 @@ ways there are. To be read at 3 a.m."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import click
@@ -10,14 +11,15 @@ import click
 from bluegreen.cli import service_lines
 from bluegreen.cli.claim import claim_lines
 from bluegreen.cli.evidence import evidence_line
-from bluegreen.cli.findings import finding_lines, hanging, option_lines
+from bluegreen.cli.findings import finding_lines, hanging, option_lines, refused_lines
 from bluegreen.cli.lessons import seen_lines
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.settings import Settings, Verb, service_argument
-from bluegreen.cli.words import Document, clean, clock, columns, moment, when
+from bluegreen.cli.words import Document, clean, clock, moment, when
 from bluegreen.errors import NotFound
 
 _OUTCOMES = {"done": "good", "failed": "bad", "unknown": "bad", "not done": "dim"}
+_UNDO = {"nothing": "nothing needed", "one_write": "", "by_hand": "BY HAND", "cannot": "CANNOT BE UNDONE"}
 _OUTPUT_LINES = 12
 
 
@@ -57,30 +59,34 @@ def halt_lines(service: Document, switch: Document, now: datetime | None, ink: I
     head = f"{word}  {name}  {halt['id']}: {halt['cause'].replace('_', ' ')} in {halt['phase'].replace('_', ' ')}"
     told = [f"{head}  {when(halt['at'], now)}  by {halt['by']}", ""]
     told += [ink("WHAT HAPPENED", "head"), *_what_happened(switch, ink), ""]
-    if switch["operations"]:
-        told += [ink("WHAT IS DONE", "head"), *operation_lines(switch, now, ink), ""]
+    told += [ink("WHAT IS DONE", "head"), *way_lines(switch["way"], now, ink), ""]
     told += [ink("WHERE TRAFFIC IS", "head"), *("  " + line for line in service_lines.traffic(service, now, ink))]
     if switch["condition"] == "halted":
         told.append("  Everything stays as it is until a person decides, however long that takes.")
     return told
 
 
-def operation_lines(switch: Document, now: datetime | None, ink: Ink) -> list[str]:
-    """Each step with its outcome, in order."""
-    rows = [
-        [
-            ink(one["outcome"].upper() if one["outcome"] in ("failed", "unknown") else one["outcome"], _ink(one)),
-            one["step"],
-            clock(one.get("at"), now) if one.get("at") else "",
-            clean(one.get("detail") or ""),
-        ]
-        for one in switch["operations"]
-    ]
-    return columns(rows, "  ")
+def way_lines(way: Sequence[Document], now: datetime | None, ink: Ink) -> list[str]:
+    """Each operation of the whole way with its outcome, in order; below it what taking it back would need."""
+    outcomes = max((len(one["outcome"]) for one in way), default=0)
+    names = max((len(clean(one["what"])) for one in way), default=0)
+    times = max((len(clock(one["at"], now)) for one in way if one["at"]), default=0)
+    lines = []
+    for one, following in zip(way, [*way[1:], None], strict=True):
+        outcome = one["outcome"].upper() if one["outcome"] in ("failed", "unknown") else one["outcome"]
+        word = ink(outcome.ljust(outcomes), _OUTCOMES.get(one["outcome"], "head"))
+        at = (clock(one["at"], now) if one["at"] else "").ljust(times)
+        lines += hanging(f"  {word}  {clean(one['what']):<{names}}  {at}  ", one["detail"])
+        if following is None or (one["undo"], one["takes"]) != (following["undo"], following["takes"]):
+            lines += _undo_lines(one, " " * (outcomes + 4), ink)  # once for several that one act takes back
+    return lines
 
 
-def _ink(operation: Document) -> str:
-    return _OUTCOMES.get(operation["outcome"], "head")
+def _undo_lines(one: Document, indent: str, ink: Ink) -> list[str]:
+    if one["undo"] == "nothing" and not one["takes"]:
+        return []
+    word = _UNDO[one["undo"]]
+    return hanging(f"{indent}to undo: {ink(word, 'wait') + ': ' if word else ''}", one["takes"], len(indent) + 9)
 
 
 def _what_happened(switch: Document, ink: Ink) -> list[str]:
@@ -112,6 +118,8 @@ def _steady(service: Document, switch: Document | None, now: datetime | None, in
         else ["warm    nothing: there is no environment to fail back to"]
     )
     told += service_lines.awaited(service, ink)[:1]
+    if switch and (switch["ended_at"] is None or switch["id"] != (service.get("switch") or {}).get("id")):
+        told += ["", ink("WHAT IS DONE", "head"), *way_lines(switch["way"], now, ink)]
     return [*told, "", *service_lines.traffic(service, now, ink)]
 
 
@@ -119,9 +127,4 @@ def _ways(service: Document, ink: Ink) -> list[str]:
     lawful = [option for option in service["options"] if option["lawful"]]
     told = [ink("YOUR OPTIONS", "head"), *(option_lines(lawful, ink) or ["  none: wait for what runs"])]
     refused = [option for option in service["options"] if not option["lawful"]]
-    if refused:
-        names = max(len(option["verb"]) for option in refused)
-        told += ["", ink("NOT LAWFUL NOW", "head")]
-        for option in refused:
-            told += hanging(f"  {option['verb']:<{names}}  ", option["why_not"])
-    return told
+    return [*told, "", ink("NOT POSSIBLE NOW", "head"), *refused_lines(refused)] if refused else told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 
@@ -10,6 +11,8 @@ from bluegreen.cli.words import Document, clean, width
 
 WIDE = 100
 """Columns that a screen may take."""
+_IDLE = re.compile("^there is nothing to|bluegreen explain")
+"""Advice that says nothing to whoever reads the list of all ways."""
 
 
 def finding_lines(findings: Sequence[Document], ink: Ink) -> list[str]:
@@ -25,12 +28,28 @@ def finding_lines(findings: Sequence[Document], ink: Ink) -> list[str]:
 
 
 def option_lines(options: Sequence[Document], ink: Ink) -> list[str]:
-    """The lawful ways: each with its effect on the traffic and its command."""
-    names = max((len(one["verb"]) for one in options), default=0)
+    """The lawful ways, in their order: each with its effect, how long it takes, its risk, its command."""
+    names = max((len(clean(one["label"])) for one in options), default=0)
     lines = []
     for one in options:
-        lines += hanging(f"  {ink(one['verb'].ljust(names), 'head')}  traffic: ", one["effect"], names + 4)
-        lines.append(" " * (names + 4) + one["command"])
+        moves = ink("MOVES", "wait") if one["moves_traffic"] else "stays"
+        head = ink(clean(one["label"]).ljust(names), "head")
+        lines += hanging(f"  {head}  traffic {moves}  ", one["effect"])
+        for word, text in (("takes", one["duration"]), ("risk", one["risk"])):
+            lines += hanging(f"{' ' * (names + 4)}{word:<13}  ", text) if text else []
+        if one["command"]:  # never wrapped: it is copied
+            lines.append(f"{' ' * (names + 4)}{'type':<13}  {clean(one['command'])}")
+    return lines
+
+
+def refused_lines(options: Sequence[Document]) -> list[str]:
+    """The ways that are not there now: each with the reason, and what to do in place of it."""
+    names = max((len(clean(one["label"])) for one in options), default=0)
+    lines = []
+    for one in options:
+        lines += hanging(f"  {clean(one['label']):<{names}}  ", one["why_not"])
+        if one["instead"] and not _IDLE.search(one["instead"]):
+            lines += hanging(" " * (names + 4), f"instead: {one['instead']}")
     return lines
 
 

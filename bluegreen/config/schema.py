@@ -21,7 +21,7 @@ from bluegreen.config.flags import FlagSource as FlagSource
 from bluegreen.config.model import Model as Model
 from bluegreen.config.notify import Notifier as Notifier
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
-from bluegreen.model import WHOLE
+from bluegreen.model import WHOLE, Answer
 
 BLOCKED_SECONDS = 20.0
 BLOCKED_SECONDS_MIN = 5.0
@@ -92,7 +92,16 @@ SwitchPoint = Annotated[MemoryPoint | HAProxyPoint | ElbV2Point, Field(discrimin
 # --- deployers ---
 
 
-class CommandDeploy(Model):
+class Undoable(Model):
+    """What the owner of a deploy command says of taking back what it does."""
+
+    reversible: Answer = Field(
+        Answer.UNKNOWN, description="whether what it changes beside the environment can be undone"
+    )
+    undo: Text = Field("", description="how to undo it, in a sentence for the person who has to decide at a halt")
+
+
+class CommandDeploy(Undoable):
     """A command that brings `{version}` into `{environment}` and exits with 0."""
 
     kind: Literal["command"]
@@ -103,7 +112,7 @@ class CommandDeploy(Model):
     idempotent: bool = Field(False, description="may be run again when its outcome is lost")
 
 
-class ProcessDeploy(Model):
+class ProcessDeploy(Undoable):
     """The daemon starts the environment's processes itself and keeps them running."""
 
     kind: Literal["process"]

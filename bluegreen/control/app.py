@@ -25,6 +25,7 @@ from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
 from bluegreen.control.values import time
 from bluegreen.errors import BadRequest
+from bluegreen.fleet import looked_up
 
 VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", "halt", "adopt", "restore", "leave")
 
@@ -74,7 +75,9 @@ async def services(request: web.Request) -> web.Response:
 
 async def service(request: web.Request) -> web.Response:
     fleet = request.app[DOOR].fleet
-    document = documents.service(fleet.engine(request.match_info["service"]), fleet.clock.now())
+    engine = fleet.engine(request.match_info["service"])
+    await looked_up(engine)
+    document = documents.service(engine, fleet.clock.now())
     etag = _etag(document)
     if request.headers.get("If-None-Match") == etag:
         return web.Response(status=304, headers={"ETag": etag})
@@ -176,7 +179,7 @@ async def page(request: web.Request) -> web.Response:
 
 async def deploy(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
-    known = {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list}
+    known = {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list, "halt": str}
     body = await read_body(request, {**known, **CAUSE})
     if "version" not in body:
         raise BadRequest("which version?", {"version": "missing"})
@@ -188,6 +191,7 @@ async def deploy(request: web.Request) -> web.Response:
         replace_warm=body.get("replace_warm", False),
         changes=json.dumps(body["changes"], ensure_ascii=False) if body.get("changes") else "",
         **given(body, CAUSE),
+        halt=body.get("halt"),
     )
     return _accepted(request, started.id)
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents, evidence_documents, flag_documents, lessons_documents, line_documents
+from bluegreen.control import (
+    drift_documents,
+    evidence_documents,
+    flag_documents,
+    lessons_documents,
+    line_documents,
+    ways_documents,
+)
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
 from bluegreen.core.events import Entry
-from bluegreen.core.halts import Option, options
+from bluegreen.core.halts import options
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import DeploymentPlan, FailbackPlan
@@ -33,7 +40,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
     """Everything about one service: see docs/api.md, ServiceDoc."""
     state, seen = engine.state, engine.seen
     shown = {name: one.weights for name, one in seen.items()} or dict.fromkeys(engine.ports().balancers)
-    lawful = _options(options(state, engine.setup.environments, now), engine)
+    lawful = _ways(engine, now)
     return {
         "service": state.service,
         "revision": state.version,
@@ -96,6 +103,7 @@ def switch(
             {"step": done.step, "outcome": done.outcome, "at": time(done.at), "detail": done.detail}
             for done in one.operations
         ],
+        "way": ways_documents.way(state, one),
         "options": list(lawful) if is_open else [],
         "alive_at": time(alive.at) if alive else None,
         "alive": alive.what if alive else None,
@@ -302,10 +310,10 @@ def _present(one: Switch, engine: ServiceEngine, lawful: Sequence[Document]) -> 
     return switch(one, engine.state, lawful, sign, engine.gathering)
 
 
-def _options(lawful: Iterable[Option], engine: ServiceEngine) -> list[Document]:
+def _ways(engine: ServiceEngine, now: datetime) -> list[Document]:
+    """The ways on and back; none is offered while the evidence of the halt is being kept."""
+    setup = engine.setup
+    made = options(engine.state, setup.environments, now, setup.deployment, setup.failback)
     if engine.gathering is not None and engine.gathering.gathering(engine.state) is not None:
-        lawful = [replace(one, lawful=False, effect="", why_not=evidence_documents.WAIT) for one in lawful]
-    return [
-        {"verb": o.verb, "lawful": o.lawful, "effect": o.effect, "command": o.command, "why_not": o.why_not}
-        for o in lawful
-    ]
+        made = tuple(replace(one, lawful=False, effect="", why_not=evidence_documents.WAIT) for one in made)
+    return ways_documents.options(made)

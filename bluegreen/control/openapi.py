@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from bluegreen import __version__
+from bluegreen.core.operations import Outcome, Undo
 from bluegreen.model import CAUSE_CLASSES, Condition, Kind, Phase, Role
 
 Schema = dict[str, Any]
@@ -228,6 +229,7 @@ def _deployment_body() -> Schema:
             "version": _TEXT,
             "artifact": {"type": "string", "description": "the artifact's digest"},
             "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
+            "halt": {"type": "string", "description": "the halt that this answers; refused when it is another one now"},
             "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
             "reason": _TEXT,
             **_CAUSE,
@@ -236,7 +238,6 @@ def _deployment_body() -> Schema:
 
 
 def _schemas() -> Schema:
-    option = {"verb": _TEXT, "lawful": {"type": "boolean"}, "effect": _TEXT, "command": _TEXT, "why_not": _TEXT}
     environment = {
         "role": {"enum": list(Role)},
         "release": {"type": ["object", "null"], "properties": {"version": _MAYBE_TEXT, "artifact": _MAYBE_TEXT}},
@@ -248,6 +249,7 @@ def _schemas() -> Schema:
         "condition": {"enum": list(Condition)}, "step": _TEXT, "awaiting": {"enum": [None, "approval", "operator"]},
         "version": _MAYBE_TEXT, "candidate": _TEXT, "source": _TEXT, "share": _NUMBER,
         "halt": {"type": ["object", "null"]}, "options": {"type": "array", "items": _ref("Option")},
+        "way": {"type": "array", "items": _ref("Stage")},
     }  # fmt: skip
     service = {
         "service": _TEXT,
@@ -283,7 +285,7 @@ def _schemas() -> Schema:
         "Drift": {"type": "object", "required": list(drift), "properties": drift},
         "Flags": {"type": "object", "required": list(flags), "properties": flags},
         "Artifact": {"type": "object", "required": list(artifact), "properties": artifact},
-        "Option": {"type": "object", "required": list(option), "properties": option},
+        **_ways_schemas(),
         "Switch": {"type": "object", "required": list(switch), "properties": switch},
         "Service": {"type": "object", "required": list(service), "properties": service},
         "Services": {
@@ -293,3 +295,19 @@ def _schemas() -> Schema:
         },
         "Problem": {"type": "object", "required": list(problem), "properties": problem},
     }
+
+
+def _ways_schemas() -> Schema:
+    flag = {"type": "boolean"}
+    option = {
+        "verb": _TEXT, "label": _TEXT, "subject": _TEXT, "lawful": flag, "effect": _TEXT, "moves_traffic": flag,
+        "traffic": {"type": "array", "items": _ref("Moved")}, "seconds": _NUMBER, "duration": _TEXT, "risk": _TEXT,
+        "command": _TEXT, "why_not": _TEXT, "instead": _TEXT,
+    }  # fmt: skip
+    moved = {"switch_point": _TEXT, "now": _SHARES, "after": _SHARES}
+    stage = {
+        "step": _TEXT, "what": _TEXT, "switch_point": _MAYBE_TEXT, "outcome": {"enum": list(Outcome)},
+        "at": _MAYBE_TEXT, "detail": _TEXT, "undo": {"enum": list(Undo)}, "takes": _TEXT,
+    }  # fmt: skip
+    made = {"Moved": moved, "Stage": stage, "Option": option}
+    return {name: {"type": "object", "required": list(one), "properties": one} for name, one in made.items()}

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import assert_never
 
 from bluegreen.core import admit_drift as drift
-from bluegreen.core import admit_lessons
+from bluegreen.core import admit_lessons, unknown
 from bluegreen.core import events as ev
 from bluegreen.core.requests import (
     Abort,
@@ -115,6 +115,7 @@ def _deploy(request: Deploy, state: ServiceState, now: datetime) -> Sequence[ev.
                 "one switch at a time: wait for its end, or end it first",
             )
         _settled(state, "deploy")
+        unknown.no_deployment_under_way(state, "deploy")
         ended.append(ev.Superseded(request.switch))
     candidate = choose_candidate(request, state, now)
     base = {name: point.native for name, point in state.points.items() if name in request.pinned.plan.points}
@@ -137,14 +138,16 @@ def _deploy(request: Deploy, state: ServiceState, now: datetime) -> Sequence[ev.
 
 
 def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str:
-    """The environment that a deployment goes to: idle first, then a warm one whose protected time is over.
+    """The environment that a deployment goes to: that of the halted switch it takes over from, where it has no traffic;
+    else idle first, then a warm one whose protected time is over.
 
     Raises Refused where none is free: what has traffic is never deployed over, what is protected only by request.
     """
     free = [name for name in request.pinned.environments if name != state.live and state.share(name) == 0]
     idle = [name for name in free if name not in state.warm]
     if idle:
-        return idle[0]
+        halted = state.open_switch.candidate if state.open_switch is not None else ""
+        return halted if halted in idle else idle[0]
     warm = [kept for name, kept in state.warm.items() if name in free]
     expired = [kept for kept in warm if kept.protected_until <= now]
     if expired:
@@ -163,7 +166,7 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
     )
     raise Refused(
         f"no idle environment: {carrying}",
-        "finish the shift, or fail back first; a third environment would be free for the way forward",
+        "finish the shift (`resume`), or fail back first; a third environment would be free for the way forward",
     )
 
 
@@ -231,6 +234,7 @@ def _resume(state: ServiceState) -> Sequence[ev.Event]:
     if switch.awaiting_approval:
         raise Refused(f"{switch.id} waits for an approval, not for a resume", f"bluegreen approve {state.service}")
     drift.no_drift(state)
+    unknown.known(state, "resume")
     return (ev.Resumed(),)
 
 
@@ -243,6 +247,7 @@ def _promote(state: ServiceState) -> Sequence[ev.Event]:
     if switch.steps[switch.index :] == switch.steps[-1:]:
         raise Refused(f"{switch.id} takes its last step already", _instead(state))
     drift.no_drift(state)
+    unknown.known(state, "promote")
     return (ev.Promoted(),)
 
 
@@ -276,6 +281,7 @@ def _accept(request: Accept, state: ServiceState) -> Sequence[ev.Event]:
     if rest:
         return (ev.CheckAccepted(request.check),)
     drift.no_drift(state)
+    unknown.known(state, "accept")
     return (ev.CheckAccepted(request.check), ev.Resumed())
 
 

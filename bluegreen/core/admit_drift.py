@@ -8,15 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bluegreen.core import events as ev
+from bluegreen.core import unknown
 from bluegreen.core.requests import Adopt, Leave, Restore
 from bluegreen.core.state import Drift, ServiceState
 from bluegreen.errors import Refused, StateMoved
-from bluegreen.model import Condition, percent
+from bluegreen.model import Condition, Phase, percent
 
 
 def adopt(request: Adopt, state: ServiceState) -> Sequence[ev.Event]:
     """Take what is shown for the truth. What gives nobody any traffic is nothing to build on."""
     _still(state, "adopt")
+    unknown.looked_up(state, "adopt")
     moved = {
         name: seen
         for name, seen in request.seen.items()
@@ -41,7 +43,7 @@ def restore(request: Restore, state: ServiceState) -> Sequence[ev.Event]:
         raise Refused("a restore needs a reason", "say why: --reason TEXT")
     _still(state, "restore")
     switch = state.open_switch
-    if switch is not None and switch.open is not None and not switch.open.unknown and not switch.open.writes:
+    if switch is not None and switch.open is not None and switch.open.step == Phase.DEPLOY:
         raise Refused(f"{switch.id}: {switch.open.step} is still under way", "its outcome comes first: look again then")
     if state.in_doubt:
         names = ", ".join(sorted(state.in_doubt))

@@ -1,7 +1,8 @@
 """What to do next: `next_step(state, now) -> step`. Pure; every prefix of every lawful journal has an answer.
 
 The invariants of every answer:
-* halted: nothing but waiting for a person (law 2), and what a person ordered meanwhile (`restoring`);
+* halted: nothing but waiting for a person (law 2), what a person ordered meanwhile (`restoring`), and one look at what
+  is unknown, so that the person has facts to decide by;
 * a write whose outcome is unknown is looked up before anything else is done, then a deployment's (law 3);
 * no share of the candidate is ever lowered, and no step leads back (law 1);
 * no share is raised before the candidate has proven itself to this process, since the last halt or pause (law 5).
@@ -13,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import assert_never
 
 from bluegreen.core import events as ev
-from bluegreen.core import restoring
+from bluegreen.core import restoring, unknown
 from bluegreen.core import steps as st
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import WHOLE, Cause, Condition, Finding, Kind, Phase, Weights, percent
@@ -38,11 +39,9 @@ def _next_step(state: ServiceState, now: datetime) -> st.Step | None:
     if switch is None:
         return restoring.next_step(state, now)
     if switch.condition is Condition.HALTED:
-        return restoring.next_step(state, now) or st.AwaitOperator()
-    for point, change in state.unsettled.items():
-        return st.LookUp(point, change.expected, change.target, change.split)
-    if switch.open is not None and switch.open.unknown:
-        return st.FindDeploy()
+        return restoring.next_step(state, now) or unknown.look_at_a_halt(state) or st.AwaitOperator()
+    if (look := unknown.look(state)) is not None:
+        return look
     if switch.condition is Condition.PAUSED:
         return st.Watch(None) if state.share(switch.candidate) > 0 else st.AwaitOperator()
     if switch.word_aged:
@@ -60,19 +59,23 @@ def run_id(switch: Switch) -> str:
 def target_split(switch: Switch, point: str, current: Weights, share: int) -> Weights:
     """The split at a shift step: `share` tenths for the candidate, never less than it has; the others divide the rest
     as they did when the switch began."""
-    share = max(share, current.share(switch.candidate))
+    return divided(switch.base[point], max(share, current.share(switch.candidate)), switch.candidate, switch.source)
+
+
+def divided(base: Weights, share: int, candidate: str, source: str) -> Weights:
+    """`share` tenths for the candidate; the others divide the rest as they do in `base`."""
     rest = WHOLE - share
-    others = {name: weight for name, weight in switch.base[point].items() if name != switch.candidate}
+    others = {name: weight for name, weight in base.items() if name != candidate}
     total = sum(others.values())
     if total == 0:  # the candidate had it all: what is left goes where the switch came from
-        others = {name: int(name == switch.source) for name in others}
+        others = {name: int(name == source) for name in others}
         total = sum(others.values())
     split = {name: weight * rest // total if total else 0 for name, weight in others.items()}
     left = rest - sum(split.values())
     if left:
         largest = max(others, key=lambda name: (others[name], name))
         split[largest] += left
-    return Weights.of({**split, switch.candidate: share})
+    return Weights.of({**split, candidate: share})
 
 
 def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:

@@ -316,6 +316,7 @@ class Halted(Event):
 
     `closes_step`: the step that was under way has ended, in failure; without it, the step's outcome is still to
     come, or unknown. `error` is the class of what failed where no check has a name for it: `exit_3`, `access_denied`.
+    `looked`: what is unknown was looked up just now, and nothing could be told from it.
     """
 
     halt: str
@@ -327,6 +328,7 @@ class Halted(Event):
     output: str = ""
     closes_step: bool = False
     error: str = ""
+    looked: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,164 +1,265 @@
 """Which ways on and back are lawful now, and what each does to the traffic. Pure.
 
-One list serves the HTTP document, the command line, the page and the notices. It is made by asking `admit` itself.
+One list serves the HTTP document, the command line, the page and the notices. It is made by asking `admit` itself: what
+it calls lawful is taken, and what it does not is refused in these very words. The lawful ways come first, the safest
+before the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from bluegreen.core import admit as ad
+from bluegreen.core import ahead, flag_ways, risks, unknown
 from bluegreen.core.admit_drift import answered
-from bluegreen.core.flag_ways import ways
+from bluegreen.core.ahead import Moved
+from bluegreen.core.durations import AT_ONCE, OPEN_ENDED, Expected, expected
 from bluegreen.core.state import ServiceState, Switch
+from bluegreen.core.ways import ORDER, Option, Scene, Way
 from bluegreen.errors import Refused
-from bluegreen.model import WHOLE, Cause, Condition, Plan, Weights, percent
+from bluegreen.model import WHOLE, Cause, Condition, Finding, Kind, Phase, Plan, Weights
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One verb, as of now: `effect` is what it does to the traffic; `why_not` is empty when it is lawful."""
-
-    verb: str
-    lawful: bool
-    effect: str
-    command: str
-    why_not: str = ""
-
-
-def options(state: ServiceState, environments: Sequence[str], now: datetime) -> tuple[Option, ...]:
-    """Every verb of an operator with its effect, or why it is not lawful now. The lawful ones come first."""
-    service = state.service
-    pinned = ad.Pinned(Plan(tuple(state.points), (WHOLE,)), tuple(environments), "", "")
-    asked: list[tuple[str, ad.AnyRequest, str, str]] = [
-        *_drifted(state),
-        ("approve", ad.Approve(), _next_share(state), f"bluegreen approve {service}"),
-        ("resume", ad.Resume(), _resumed(state), f"bluegreen resume {service}"),
-        *_acceptable(state),
-        ("promote", ad.Promote(), _all_to_candidate(state), f"bluegreen promote {service}"),
-        ("pause", ad.Pause(), "none", f"bluegreen pause {service}"),
-        ("halt", ad.Stop(reason="."), "none", f'bluegreen halt {service} --reason "…"'),
-        ("abort", ad.Abort(), "none", f"bluegreen abort {service}"),
-        (
-            "deploy",
-            ad.Deploy(switch="?", version="?", pinned=pinned),
-            "none until smoke has passed, then as the plan says",
-            f"bluegreen deploy {service} VERSION",
-        ),
-        (
-            "failback",
-            ad.Failback(switch="?", pinned=pinned, reason="."),
-            _back(state),
-            f'bluegreen failback {service} --reason "…"',
-        ),
-        *[
-            ("release", ad.Release(environment=name), f"none; no failback to {name or 'it'} after it", command)
-            for name, command in _releases(state)
-        ],
-    ]
-    made = [_option(state, now, *one) for one in asked]
-    before_failback = next(at for at, option in enumerate(made) if option.verb == "failback")
-    made[before_failback:before_failback] = _flags(state)
-    return tuple(sorted(made, key=lambda option: not option.lawful))
+def options(
+    state: ServiceState,
+    environments: Sequence[str],
+    now: datetime,
+    deployment: Plan | None = None,
+    failback: Plan | None = None,
+) -> tuple[Option, ...]:
+    """Every verb of an operator with what it does, or why it is not lawful now. `deployment` and `failback` are the
+    plans as configured now; without them a switch goes to everything at once."""
+    at_once = Plan(tuple(state.points), (WHOLE,))
+    scene = Scene(state, tuple(environments), deployment or at_once, failback or at_once, now)
+    made = [*(_option(scene, way) for way in _ways(scene)), *_flags(state)]
+    return tuple(sorted(made, key=lambda option: (not option.lawful, ORDER.index(option.verb))))
 
 
-def _flags(state: ServiceState) -> list[Option]:
-    """A smaller way out than a failback."""
-    return [
-        Option("flag", not way.why_not, "" if way.why_not else way.effect, way.command, way.why_not)
-        for way in ways(state)
-    ]
+def _flags(state: ServiceState) -> Iterator[Option]:
+    """A smaller way out than a failback: it moves no traffic."""
+    for one in flag_ways.ways(state):
+        effect = "" if one.why_not else one.effect
+        stays = () if one.why_not else ahead.still(state)
+        yield Option(
+            "flag", not one.why_not, effect, one.command, one.why_not, f"flag {one.name}", one.name, stays,
+            duration="at once", risk="whoever needs the flag has to do without it",
+        )  # fmt: skip
 
 
-def _option(state: ServiceState, now: datetime, verb: str, request: ad.AnyRequest, effect: str, command: str) -> Option:
+def _option(scene: Scene, way: Way) -> Option:
+    label = way.label or way.verb
     try:
-        ad.admit(request, state, now)
+        if way.request is not None:
+            ad.admit(way.request, scene.state, scene.now)
     except Refused as refusal:
-        return Option(verb, False, "", command, str(refusal))
-    return Option(verb, True, effect, command)
+        return Option(
+            way.verb, False, "", way.command, refusal.what, label, way.subject, instead=refusal.advice
+        )  # fmt: skip
+    moves = any(row.moves for row in way.traffic)
+    effect = f"{way.effect}: {ahead.told(way.traffic)}" if way.traffic else way.effect
+    return Option(
+        way.verb, True, effect, way.command, "", label, way.subject, way.traffic, moves, way.takes.seconds,
+        way.takes.words, way.risk,
+    )  # fmt: skip
 
 
-def _drifted(state: ServiceState) -> list[tuple[str, ad.AnyRequest, str, str]]:
+def _ways(scene: Scene) -> Iterator[Way]:
+    state, service = scene.state, scene.state.service
+    stays = ahead.still(state)
+    if (switch := state.open_switch) is not None and switch.condition is Condition.HALTED:
+        yield Way("hold", None, f"bluegreen claim {service}", "none", stays, OPEN_ENDED, risks.staying(state))
+    yield Way("pause", ad.Pause(), f"bluegreen pause {service}", "none", stays, AT_ONCE, risks.staying(state))
+    yield Way("halt", ad.Stop(reason="."), f'bluegreen halt {service} --reason "…"', "none", stays, AT_ONCE,
+              risks.staying(state))  # fmt: skip
+    yield from _drifted(scene)
+    yield from _onward(scene)
+    yield _forward(scene)
+    yield _promoted(scene)
+    yield Way("abort", ad.Abort(), f"bluegreen abort {service}", "none", stays, AT_ONCE,
+              risks.leaving_off(switch) if switch else risks.NONE)  # fmt: skip
+    yield _back(scene)
+    yield from _releases(scene)
+
+
+# --- on ---
+
+
+def _onward(scene: Scene) -> Iterator[Way]:
+    """Going on: after a pause, an awaited approval, a halt; and past each failed check that may be accepted."""
+    state, switch = scene.state, scene.state.open_switch
+    approve, resume = f"bluegreen approve {state.service}", f"bluegreen resume {state.service}"
+    if switch is None:
+        yield Way("approve", ad.Approve(), approve, "none", ())
+        yield Way("resume", ad.Resume(), resume, "none", ())
+        return
+    yield _approved(scene, switch, approve)
+    going, halted = ahead.onward(state, switch), switch.halt is not None
+    effect = ahead.again(state, switch, going) if halted else ahead.goes(switch.candidate, going) or "none"
+    takes = expected(state, switch.kind, going.steps, going.waits, approval=going.approval)
+    traffic = ahead.along(state, switch, going.shares)
+    retried = switch.halt is not None and switch.halt.cause is not Cause.OPERATOR
+    yield Way("resume", ad.Resume(), resume, effect, traffic, takes, _risk(state), "retry" if retried else "resume")
+    for failed in _acceptable(switch):
+        yield _accepted(scene, switch, failed, effect, traffic, takes)
+
+
+def _risk(state: ServiceState) -> str:
+    switch = state.open_switch
+    return risks.again(state) if switch is not None and switch.halt is not None else risks.going_on(state)
+
+
+def _approved(scene: Scene, switch: Switch, command: str) -> Way:
+    """The next step, and from there to the next approval."""
+    state, following = scene.state, replace(switch, approved=switch.index)
+    going = ahead.onward(state, following)
+    takes = expected(state, switch.kind, going.steps, going.waits, approval=going.approval)
+    effect = ahead.goes(switch.candidate, going) or "none"
+    traffic = ahead.along(state, switch, going.shares)
+    return Way("approve", ad.Approve(), command, effect, traffic, takes, risks.going_on(state))
+
+
+def _acceptable(switch: Switch) -> list[Finding]:
+    failed = switch.halt.failed() if switch.halt is not None else ()
+    return [one for one in failed if one.acceptable and one.check not in switch.accepted]
+
+
+def _accepted(
+    scene: Scene, switch: Switch, failed: Finding, effect: str, traffic: tuple[Moved, ...], takes: Expected
+) -> Way:
+    """Past one failed check. Where others failed too it stays halted by those."""
+    state = scene.state
+    command = f'bluegreen accept {state.service} {shlex.quote(failed.check)} --reason "…"'
+    others = switch.halt.failed() if switch.halt is not None else ()
+    rest = [one.check for one in others if one.check not in {*switch.accepted, failed.check}]
+    if rest:
+        effect, traffic, takes = f"none: it stays halted by {', '.join(rest)}", ahead.still(state), AT_ONCE
+    request = ad.Accept(check=failed.check, reason=".")
+    risk = risks.accepting(failed)
+    return Way("accept", request, command, effect, traffic, takes, risk, f"accept {failed.check}", failed.check)
+
+
+def _promoted(scene: Scene) -> Way:
+    state, switch = scene.state, scene.state.open_switch
+    command = f"bluegreen promote {state.service}"
+    if switch is None or switch.phase is not Phase.SHIFT:
+        return Way("promote", ad.Promote(), command, "none", ())
+    going = ahead.onward(state, switch, (*switch.steps[: switch.index], WHOLE))
+    takes = expected(state, switch.kind, going.steps, going.waits, approval=going.approval)
+    effect = f"{switch.candidate} goes to 100% at once, after its checks have run again"
+    traffic, risk = ahead.along(state, switch, going.shares), risks.everything_at_once(state)
+    return Way("promote", ad.Promote(), command, effect, traffic, takes, risk)
+
+
+# --- forward and back ---
+
+
+def _forward(scene: Scene) -> Way:
+    """A new version, by the same pipeline. At a halt with nothing but a warm environment free it has to be said that
+    this one is given up: the way forward is there from every halt."""
+    way = _new_version(scene, replace_warm=False)
+    if _is_admitted(scene, way) or scene.state.open_switch is None:
+        return way
+    replacing = _new_version(scene, replace_warm=True)
+    return replacing if _is_admitted(scene, replacing) else way
+
+
+def _new_version(scene: Scene, *, replace_warm: bool) -> Way:
+    state, switch = scene.state, scene.state.open_switch
+    pinned = scene.pinned(scene.deployment)
+    request = ad.Deploy(switch="?", version="?", pinned=pinned, replace_warm=replace_warm)
+    command = f"bluegreen deploy {state.service} VERSION" + (' --replace-warm --reason "…"' if replace_warm else "")
+    label = "roll forward" if switch is not None and switch.condition is Condition.HALTED else "deploy"
+    try:
+        candidate = ad.choose_candidate(request, state, scene.now)
+    except Refused:
+        return Way("deploy", request, command, "none", (), label=label)
+    going = ahead.planned(state, scene.deployment, candidate, forward=True)
+    others = [name for name in (state.live, switch.candidate if switch else None) if name is not None]
+    place = f"{candidate}, a third environment," if switch is not None and candidate not in others else candidate
+    return Way(
+        "deploy", request, command,
+        f"none until VERSION is in {place} and its checks have passed; then {ahead.goes(candidate, going)}",
+        ahead.begun(state, candidate, state.live or "", going.shares),
+        expected(state, Kind.DEPLOYMENT, going.steps, going.waits, approval=going.approval),
+        risks.forward(state, candidate, replaces_warm=replace_warm),
+        label,
+        candidate,
+    )  # fmt: skip
+
+
+def _is_admitted(scene: Scene, way: Way) -> bool:
+    try:
+        if way.request is not None:
+            ad.admit(way.request, scene.state, scene.now)
+    except Refused:
+        return False
+    return True
+
+
+def _back(scene: Scene) -> Way:
+    state = scene.state
+    command = f'bluegreen failback {state.service} --reason "…"'
+    request = ad.Failback(switch="?", pinned=scene.pinned(scene.failback), reason=".")
+    try:
+        target, source, _ = ad.failback_target(state)
+    except Refused:
+        return Way("failback", request, command, "none", ())
+    going = ahead.planned(state, scene.failback, target, forward=False)
+    effect = f"{ahead.goes(target, going) or f'{target} keeps all'}, after {target} was proven"
+    if state.in_doubt:  # its own first step is the look
+        effect = (
+            f"none until that is known: {unknown.what(state)}; then {target} goes to 100%, after {target} was proven"
+        )
+    return Way(
+        "failback", request, command,
+        effect,
+        ahead.all_to(state, target),
+        expected(state, Kind.FAILBACK, going.steps, going.waits, approval=going.approval),
+        risks.back(state, target, source),
+        subject=target,
+    )  # fmt: skip
+
+
+def _releases(scene: Scene) -> Iterator[Way]:
+    """Each warm environment; one that says why not where none is warm."""
+    state, command = scene.state, f"bluegreen release {scene.state.service}"
+    names: list[str | None] = [*state.warm] or [None]
+    for name in names:
+        full = f"{command} --environment {name}" if len(state.warm) > 1 else command
+        risk = f"there is no failback to {name} afterwards: the way back is a deployment"
+        effect = f"none; no failback to {name} after it"
+        yield Way("release", ad.Release(environment=name), full, effect, ahead.still(state), AT_ONCE, risk,
+                  subject=name or "")  # fmt: skip
+
+
+# --- after another hand ---
+
+
+def _drifted(scene: Scene) -> Iterator[Way]:
     """The answers to a drift. What `adopt` takes is only known when the balancers are read: here, what they showed."""
-    service, drifts = state.service, state.drift
+    state, service, drifts = scene.state, scene.state.service, scene.state.drift
     if not (drifts or state.unsettled or state.restore or state.distrust or _drift_halt(state)):
-        return []
-    ids = answered(drifts)
-    chosen = [drift for drift in drifts.values() if drift.id in ids and not drift.what]
+        return
+    ids, stays = answered(drifts), ahead.still(state)
+    yield Way("leave", ad.Leave(drift=ids, reason="."), f'bluegreen leave {service} --reason "…"',
+              "none; nothing is written, nobody is alarmed by it any more", stays, AT_ONCE,
+              "what the journal says and what the balancer does stay different")  # fmt: skip
     seen = {name: drift.seen for name, drift in drifts.items() if not drift.what} or {"?": Weights.of({"?": 1})}
-    back = "; ".join(f"{drift.point} goes from {drift.seen} to {drift.expected}" for drift in chosen)
     taken = "; ".join(f"{name}: {drift.seen}" for name, drift in drifts.items() if not drift.what)
-    return [
-        ("restore", ad.Restore(drift=ids, reason="."), back, f'bluegreen restore {service} --reason "…"'),
-        ("adopt", ad.Adopt(seen=seen), f"none; the journal takes {taken or 'what the balancer shows'}",
-         f"bluegreen adopt {service}"),
-        ("leave", ad.Leave(drift=ids, reason="."), "none; nothing is written, nobody is alarmed by it any more",
-         f'bluegreen leave {service} --reason "…"'),
-    ]  # fmt: skip
+    yield Way("adopt", ad.Adopt(seen=seen), f"bluegreen adopt {service}",
+              f"none; the journal takes {taken or 'what the balancer shows'}", stays, AT_ONCE,
+              "what another hand did becomes what the next step builds on")  # fmt: skip
+    chosen = [drift for drift in drifts.values() if drift.id in ids and not drift.what]
+    back = "; ".join(f"{drift.point} goes from {drift.seen} to {drift.expected}" for drift in chosen)
+    takes = expected(state, Kind.DEPLOYMENT, ["set_weights"] * len(chosen), 0.0)
+    yield Way("restore", ad.Restore(drift=ids, reason="."), f'bluegreen restore {service} --reason "…"', back,
+              ahead.put_back(state, {drift.point for drift in chosen}), takes,
+              "whoever changed it may have had a reason, and may change it again")  # fmt: skip
 
 
 def _drift_halt(state: ServiceState) -> bool:
     switch = state.open_switch
     return switch is not None and switch.halt is not None and switch.halt.cause is Cause.DRIFT
-
-
-def _acceptable(state: ServiceState) -> list[tuple[str, ad.AnyRequest, str, str]]:
-    switch = state.open_switch
-    if switch is None or switch.halt is None:
-        return []
-    return [
-        (
-            "accept",
-            ad.Accept(check=finding.check, reason="."),
-            _resumed(state),
-            f'bluegreen accept {state.service} {finding.check} --reason "…"',
-        )
-        for finding in switch.halt.failed()
-        if finding.acceptable and finding.check not in switch.accepted
-    ]
-
-
-def _releases(state: ServiceState) -> list[tuple[str | None, str]]:
-    """Each warm environment with its command; one line that says why not where none is warm."""
-    command = f"bluegreen release {state.service}"
-    if len(state.warm) <= 1:
-        return [(next(iter(state.warm), None), command)]
-    return [(name, f"{command} --environment {name}") for name in state.warm]
-
-
-def _resumed(state: ServiceState) -> str:
-    switch = state.open_switch
-    if switch is None:
-        return "none"
-    if switch.condition is Condition.HALTED:
-        return f"none at first: {switch.phase.value.replace('_', ' ')} runs again; {_onward(state, switch)}"
-    return _onward(state, switch)
-
-
-def _onward(state: ServiceState, switch: Switch) -> str:
-    following = [step for step in switch.steps[switch.index :] if step > state.share(switch.candidate)]
-    if not following:
-        return f"{switch.candidate} stays at {percent(state.share(switch.candidate))}"
-    return f"then {switch.candidate} goes to {', '.join(percent(step) for step in following)}"
-
-
-def _next_share(state: ServiceState) -> str:
-    switch = state.open_switch
-    if switch is None or switch.index + 1 >= len(switch.steps):
-        return "none"
-    return f"{switch.candidate} goes to {percent(switch.steps[switch.index + 1])}"
-
-
-def _all_to_candidate(state: ServiceState) -> str:
-    switch = state.open_switch
-    return f"{switch.candidate} goes to 100%, after its checks have run again" if switch else "none"
-
-
-def _back(state: ServiceState) -> str:
-    try:
-        target, source, _ = ad.failback_target(state)
-    except Refused:
-        return "none"
-    return f"{target} goes to 100%, {source} to 0%, after {target} was proven"

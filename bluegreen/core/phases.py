@@ -32,7 +32,7 @@ from bluegreen.core.state import (
     ServiceState,
     Switch,
 )
-from bluegreen.model import WHOLE, Condition, Kind, Phase, Release, Warm
+from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Release, Warm, Weights
 
 __all__ = ["CONDITIONS", "TRANSITIONS", "WORD_SECONDS", "IllegalTransition", "apply", "as_split", "fold", "sole_live"]
 
@@ -259,8 +259,21 @@ def _noted(moved: Switch, before: Switch, record: ev.Record) -> Switch:
         return moved
     outcome, detail = _outcome(event)
     step = under_way.step if under_way else before.phase.value
-    done = Operation(step, outcome, record.at, detail)
+    since = under_way.since if under_way else None
+    done = Operation(step, outcome, record.at, detail, since, *_written(event, under_way, before))
     return replace(moved, open=None, operations=(*moved.operations, done)[-PAST_MAX:])
+
+
+def _written(event: ev.Event, under_way: OpenStep | None, before: Switch) -> tuple[str | None, Weights | None]:
+    """The switch point and the split that an outcome is about; of one that was looked up, those of the lost write."""
+    if under_way is not None:
+        return under_way.point, under_way.change.split if under_way.change else None
+    if isinstance(event, ev.WeightsSet):
+        return event.point, event.split
+    if isinstance(event, ev.WeightsUnchanged):
+        lost = [one.split for one in before.operations if one.point == event.point]
+        return event.point, lost[-1] if lost else None
+    return None, None
 
 
 def _outcome(event: Outcome | ev.Halted) -> tuple[str, str]:
@@ -273,8 +286,8 @@ def _outcome(event: Outcome | ev.Halted) -> tuple[str, str]:
             return "not done", reason
         case ev.OutcomeLost(point=point, reason=reason):
             return "unknown", f"{point}: {reason}"
-        case ev.Halted(summary=summary):
-            return "failed", summary
+        case ev.Halted(cause=cause, summary=summary):
+            return "unknown" if cause is Cause.INTERRUPTED else "failed", summary
         case ev.Deployed(summary=summary) | ev.BecameHealthy(summary=summary):
             return "done", summary
         case (
@@ -287,8 +300,11 @@ def _outcome(event: Outcome | ev.Halted) -> tuple[str, str]:
 def _counted(switch: Switch, record: ev.Record) -> Switch:
     """What the switch itself counts and remembers."""
     match record.event:
-        case ev.Halted(halt=id_, phase=phase, cause=cause, summary=summary, advice=advice, findings=found, output=out):
-            halt = Halt(id_, record.at, record.by, phase, cause, summary, advice, found, out)
+        case ev.Halted() as event:
+            halt = Halt(
+                event.halt, record.at, record.by, event.phase, event.cause, event.summary, event.advice, event.findings,
+                event.output, event.looked,
+            )  # fmt: skip
             return replace(switch, halt=halt, halts=switch.halts + 1, awaiting_approval=False)
         case ev.Restarted():
             aged = (record.at - switch.word_at).total_seconds() > WORD_SECONDS

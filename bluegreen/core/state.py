@@ -53,6 +53,8 @@ class Halt:
     advice: str
     findings: tuple[Finding, ...]
     output: str
+    looked: bool = False
+    """What is unknown was looked up, and nothing could be told from it."""
 
     def failed(self) -> tuple[Finding, ...]:
         """The findings that were not good."""
@@ -61,12 +63,16 @@ class Halt:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One thing that a switch did or tried: `outcome` is done, failed, unknown or under way."""
+    """One thing that a switch did or tried: `outcome` is done, failed, not done or unknown. `since` is when it began,
+    where that is on record; `point` and `split` (in tenths) belong to a change of weights."""
 
     step: str
     outcome: str
     at: datetime
     detail: str = ""
+    since: datetime | None = None
+    point: str | None = None
+    split: Weights | None = None
 
 
 @dataclass(frozen=True, slots=True)

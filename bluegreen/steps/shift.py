@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
@@ -97,15 +98,16 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
             if age >= balancer.settle:
                 if shown.same_split(step.expected):
                     return ev.WeightsUnchanged(step.point)
-                return _drift(switch, step.point, step.expected, shown, closes_step=False)
+                return replace(_drift(switch, step.point, step.expected, shown, closes_step=False), looked=True)
         if age >= LOOK_SECONDS + balancer.settle:
-            return looks.halted(
+            lost = looks.halted(
                 switch,
                 Cause.OUTCOME_UNKNOWN,
                 summary=f"what became of a write to {step.point} is not known: {trouble or 'no two reads agree'}",
                 advice=f"look at the balancer yourself; `resume` looks again. Asked for: {step.split}",
                 closes_step=False,
             )
+            return replace(lost, looked=True)
         last = shown
         await clock.sleep(LOOK_EVERY)
 

@@ -8,9 +8,37 @@ Document = dict[str, Any]
 NOW = "2026-11-23T09:10:00.000Z"
 
 
-def option(verb: str, effect: str = "none", why_not: str = "", command: str = "") -> Document:
-    shown = command or f"bluegreen {verb} web"
-    return {"verb": verb, "lawful": not why_not, "effect": effect, "command": shown, "why_not": why_not}
+def option(verb: str, effect: str = "none", why_not: str = "", command: str = "", **more: Any) -> Document:
+    made: Document = {
+        "verb": verb,
+        "label": verb,
+        "subject": "",
+        "lawful": not why_not,
+        "effect": effect,
+        "moves_traffic": not effect.startswith("none"),
+        "traffic": [],
+        "seconds": None,
+        "duration": "unknown: no earlier run",
+        "risk": "none",
+        "command": command or f"bluegreen {verb} web",
+        "why_not": why_not,
+        "instead": "",
+    }
+    return made | more
+
+
+def stage(what: str, outcome: str = "not done", detail: str = "", **more: Any) -> Document:
+    made: Document = {
+        "step": "set_weights" if ":" in what else what,
+        "what": what,
+        "switch_point": None,
+        "outcome": outcome,
+        "at": None,
+        "detail": detail,
+        "undo": "nothing",
+        "takes": "",
+    }
+    return made | more
 
 
 def switch(condition: str = "running", **more: Any) -> Document:
@@ -44,6 +72,7 @@ def switch(condition: str = "running", **more: Any) -> Document:
             {"step": "deploy", "outcome": "done", "at": "2026-11-23T09:01:00.000Z", "detail": "exit 0 after 4.1 s"},
             {"step": "alb: green 25%", "outcome": "done", "at": "2026-11-23T09:04:00.000Z", "detail": ""},
         ],
+        "way": [stage("deploy", "done", "exit 0 after 4.1 s", at="2026-11-23T09:01:00.000Z")],
         "options": [],
         "alive_at": "2026-11-23T09:09:58.000Z" if condition == "running" else None,
     }
@@ -85,7 +114,14 @@ def halted() -> Document:
         {"step": "watch", "outcome": "failed", "at": "2026-11-23T09:06:00.000Z", "detail": "gate errors"},
         {"step": "alb: green 50%", "outcome": "not done", "at": None, "detail": ""},
     ]
-    return switch("halted", halt=halt, operations=operations)
+    one_write = "one write moves it back to blue: bluegreen failback web"
+    way = [
+        stage("deploy", "done", "exit 0 after 4.1 s", at="2026-11-23T09:01:00.000Z", undo="by_hand", takes="ask dba"),
+        stage("alb: green 25%", "done", at="2026-11-23T09:04:00.000Z", undo="one_write", takes=one_write),
+        stage("shift", "failed", "gate errors", at="2026-11-23T09:06:00.000Z"),
+        stage("alb: green 50%"),
+    ]
+    return switch("halted", halt=halt, operations=operations, way=way)
 
 
 def service(the_switch: Document | None = None, *, green: float = 100.0, **more: Any) -> Document:
@@ -128,7 +164,11 @@ def service(the_switch: Document | None = None, *, green: float = 100.0, **more:
             option("failback", "blue goes to 100%, green to 0%", command='bluegreen failback web --reason "…"'),
             option("resume", "none at first: shift runs again; then green goes to 50%, 100%"),
             option("approve", why_not="web: no approval is awaited"),
-            option("abort", why_not="green has 25% of the traffic: ending the switch would not move it"),
+            option(
+                "abort",
+                why_not="green has 25% of the traffic: ending the switch would not move it",
+                instead="to move it back: bluegreen failback web",
+            ),
         ],
     }
     return made | more

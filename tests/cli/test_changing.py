@@ -27,12 +27,19 @@ def test_a_verb_asks_the_daemon_and_shows_the_new_state(daemon: FakeDaemon, blue
     after = canned.service(canned.switch(), green=25.0)
     daemon.say("GET", "/v1/services/web", canned.service(canned.halted(), green=25.0))
     daemon.say("POST", f"/v1/services/web/{verb}", Reply(after, 202))
-    ran = bluegreen(verb, "web", "--reason", "mended", "--halt", "h-1")
+    ran = bluegreen(verb, "web", "--reason", "mended", "--halt", "h-0")
     assert (ran.code, ran.out.split()[1]) == (0, "state=shift")
-    assert daemon.posts()[0].body == {"reason": "mended", "halt": "h-1"}
+    assert daemon.posts()[0].body == {"reason": "mended", "halt": "h-0"}, "a halt that was named is the one meant"
     assert len(daemon.posts()[0].headers["Idempotency-Key"]) >= 16
     assert bluegreen(verb, "web", "--json").document == after
-    assert daemon.posts()[1].body == {}
+    assert daemon.posts()[1].body == {"halt": "h-1"}, "without one it answers the halt that it has shown"
+
+
+def test_a_verb_answers_no_halt_where_none_is_open(daemon: FakeDaemon, bluegreen: Bluegreen):
+    daemon.say("GET", "/v1/services/web", canned.service(canned.switch(), green=25.0))
+    daemon.say("POST", "/v1/services/web/pause", Reply(canned.service(canned.switch("paused"), green=25.0), 202))
+    assert bluegreen("pause", "web").code == 0
+    assert daemon.posts()[0].body == {}
 
 
 def test_a_release_may_name_which_warm_environment_it_means(daemon: FakeDaemon, bluegreen: Bluegreen):
@@ -47,7 +54,12 @@ def test_a_verb_says_first_what_it_will_do_to_the_traffic(daemon: FakeDaemon, bl
     daemon.say("GET", "/v1/services/web", canned.service(canned.halted(), green=25.0))
     daemon.say("POST", "/v1/services/web/resume", Reply(canned.service(canned.switch(), green=25.0), 202))
     ran = bluegreen("resume", "web")
-    assert ran.err == "resume web: effect on traffic: none at first: shift runs again; then green goes to 50%, 100%\n"
+    assert ran.err == (
+        "resume web, the answer to h-1: effect on traffic: none at first: shift runs again; then green goes\n"
+        "  to 50%, 100%\n"
+        "  takes: unknown: no earlier run\n"
+        "  risk: none\n"
+    )
 
 
 def test_halt_and_accept_need_a_reason(daemon: FakeDaemon, bluegreen: Bluegreen):
@@ -61,7 +73,7 @@ def test_accept_names_the_check(daemon: FakeDaemon, bluegreen: Bluegreen):
     daemon.say("GET", "/v1/services/web", canned.service(canned.halted(), green=25.0))
     daemon.say("POST", "/v1/services/web/accept", Reply(canned.service(canned.switch(), green=25.0), 202))
     assert bluegreen("accept", "web", "errors", "--reason", "known flake").code == 0
-    assert daemon.posts()[0].body == {"check": "errors", "reason": "known flake"}
+    assert daemon.posts()[0].body == {"check": "errors", "reason": "known flake", "halt": "h-1"}
 
 
 def test_halt_stops_the_line(daemon: FakeDaemon, bluegreen: Bluegreen):
@@ -115,6 +127,16 @@ def _deployment(daemon: FakeDaemon, *states: canned.Document) -> None:
     daemon.say("GET", "/v1/switches/sw-7", *states)
     last = states[-1] if states else None
     daemon.say("GET", "/v1/services/web", canned.service(last, green=25.0))
+
+
+def test_a_roll_forward_answers_the_halt_that_it_has_shown(daemon: FakeDaemon, bluegreen: Bluegreen):
+    forward = canned.option("deploy", "none until VERSION is in green", label="roll forward", risk="green is lost")
+    _deployment(daemon)
+    daemon.say("GET", "/v1/services/web", canned.service(canned.halted(), green=0.0, options=[forward]))
+    ran = bluegreen("deploy", "web", "v3")
+    assert daemon.posts()[0].body == {"version": "v3", "halt": "h-1"}
+    assert ran.err.startswith("deploy web, the answer to h-1: effect on traffic: none until VERSION is in green\n")
+    assert "risk: green is lost" in ran.err
 
 
 def test_deploy_starts_and_says_what_it_started(daemon: FakeDaemon, bluegreen: Bluegreen, tmp_path: Path):

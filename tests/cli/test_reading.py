@@ -181,8 +181,10 @@ WHAT HAPPENED
 
 WHAT IS DONE
   done      deploy          09:01:00 UTC  exit 0 after 4.1 s
+            to undo: BY HAND: ask dba
   done      alb: green 25%  09:04:00 UTC
-  FAILED    watch           09:06:00 UTC  gate errors
+            to undo: one write moves it back to blue: bluegreen failback web
+  FAILED    shift           09:06:00 UTC  gate errors
   not done  alb: green 50%
 
 WHERE TRAFFIC IS
@@ -191,14 +193,19 @@ WHERE TRAFFIC IS
   Everything stays as it is until a person decides, however long that takes.
 
 YOUR OPTIONS
-  failback  traffic: blue goes to 100%, green to 0%
-            bluegreen failback web --reason "…"
-  resume    traffic: none at first: shift runs again; then green goes to 50%, 100%
-            bluegreen resume web
+  failback  traffic MOVES  blue goes to 100%, green to 0%
+            takes          unknown: no earlier run
+            risk           none
+            type           bluegreen failback web --reason "…"
+  resume    traffic stays  none at first: shift runs again; then green goes to 50%, 100%
+            takes          unknown: no earlier run
+            risk           none
+            type           bluegreen resume web
 
-NOT LAWFUL NOW
+NOT POSSIBLE NOW
   approve  web: no approval is awaited
   abort    green has 25% of the traffic: ending the switch would not move it
+           instead: to move it back: bluegreen failback web
 """
 
 
@@ -215,15 +222,18 @@ def test_explain_without_a_halt_says_why_and_what_is_lawful(daemon: FakeDaemon, 
         "web  steady  green is live with v2\nswitch  deployment sw-7 of v2, blue -> green: completed\n"
     )
     assert "blue: ready for a failback, proven 09:09:38 UTC (22 s ago)" in shown
-    assert "YOUR OPTIONS\n  failback  traffic: blue goes to 100%" in shown
+    assert "YOUR OPTIONS\n  failback  traffic MOVES  blue goes to 100%" in shown
 
 
 def test_explain_fits_on_100_columns_whatever_the_texts():
     long = "many words " * 60
     switch = canned.halted()
     switch["halt"].update(summary=long, advice=long)
+    switch["way"] = [canned.stage("deploy", "failed", long, undo="cannot", takes=long)]
     service = canned.service(
-        switch, green=25.0, options=[canned.option("abort", why_not=long), canned.option("x", long)]
+        switch,
+        green=25.0,
+        options=[canned.option("abort", why_not=long, instead=long), canned.option("x", long, risk=long)],
     )
     assert max(map(len, explain.lines(service, switch, Ink()))) <= 100
 

@@ -11,6 +11,8 @@ from bluegreen.config.load import check, config_hash, load, service_from_json, s
 from bluegreen.config.notify import Notifier
 from bluegreen.config.schema import CommandDeploy, Daemon, HAProxyPoint, Model, Service
 from bluegreen.errors import ConfigError
+from bluegreen.model import Answer
+from bluegreen.wiring import setup_of
 from tests.config.files import SERVICE, write
 
 CONFIG = Path(__file__).parent.parent.parent / "config"
@@ -51,6 +53,15 @@ def keys(model: type[Model]) -> list[str]:
         if isinstance(field.annotation, type) and issubclass(field.annotation, Model):
             found += keys(field.annotation)
     return found
+
+
+def test_what_the_owner_of_a_deploy_command_says_of_undoing_it_is_pinned_with_the_plan(tmp_path):
+    plan = setup_of(
+        load(write(tmp_path, f"{SERVICE}  reversible: no\n  undo: mails were sent\n")).services["web"]
+    ).deployment
+    assert (plan.deploy_reversible, plan.deploy_undo) == (Answer.NO, "mails were sent")
+    plan = setup_of(load(write(tmp_path)).services["web"]).deployment
+    assert (plan.deploy_reversible, plan.deploy_undo) == (Answer.UNKNOWN, ""), "nobody has said anything"
 
 
 # --- relative paths ---

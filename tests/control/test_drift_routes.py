@@ -43,7 +43,7 @@ async def test_a_drift_is_told_with_before_and_after_and_is_restored_by_its_id(e
     assert drift["expected"] == {"blue": 100.0, "green": 0.0}
     assert drift["shown"] == {"blue": 70.0, "green": 30.0}
     assert drift["last_good"] < drift["since"]
-    assert [option["verb"] for option in document["options"][:3]] == ["restore", "adopt", "leave"]
+    assert [option["verb"] for option in document["options"][:3]] == ["leave", "adopt", "restore"]
     status, answer = await endpoint.post("/v1/services/web/restore", {"reason": "a slip", "drift": [drift["id"]]})
     assert (status, answer["restore"]["reason"]) == (202, "a slip")
     await until(endpoint, lambda now: not now["drift"] and now["restore"] is None)

@@ -8,7 +8,7 @@ laws look on. The rules (`next_step`, `apply`) are parameters, so that broken on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from random import Random
 from types import MappingProxyType
@@ -247,12 +247,12 @@ class Driver:
     def _look_up(self, step: st.LookUp, move: Move) -> ev.Event:
         shown = self.world[step.point]
         if move.word == "bad":
-            return halted(self.switch(), Cause.OUTCOME_UNKNOWN, closes_step=False)
+            return replace(halted(self.switch(), Cause.OUTCOME_UNKNOWN, closes_step=False), looked=True)
         if shown.same_split(step.target):
             return ev.WeightsSet(step.point, shown, step.split, recovered=True)
         if shown.same_split(step.expected):
             return ev.WeightsUnchanged(step.point)
-        return halted(self.switch(), Cause.DRIFT, closes_step=False)
+        return replace(halted(self.switch(), Cause.DRIFT, closes_step=False), looked=True)
 
     def _restore(self, step: st.Restore, move: Move) -> ev.Event:
         if move.word == "bad" or not self.world[step.point].same_split(step.shown):

@@ -25,6 +25,11 @@ def restores(step: st.Step | None) -> bool:
     return isinstance(step, st.Restore | st.LookUpRestore)
 
 
+def finds_out(step: st.Step | None) -> bool:
+    """Whether the step only looks at what is unknown: a person at a halt decides by facts."""
+    return isinstance(step, st.LookUp | st.FindDeploy)
+
+
 class Laws:
     """Watches one run of one service."""
 
@@ -38,6 +43,8 @@ class Laws:
         """What an operator ordered to be restored, on top of what."""
         self.unread: set[str] = set()
         """Points with a restoring write that could not be looked up: there it waits, elsewhere it may go on."""
+        self.in_vain = False
+        """A look at a halt could tell nothing, and no person has ordered another one."""
 
     # --- what the core says is next ---
 
@@ -51,8 +58,10 @@ class Laws:
             broken("totality", f"{step} with {switch}")
         if switch is None:
             return
-        if switch.condition is Condition.HALTED and step != st.AwaitOperator():
+        if switch.condition is Condition.HALTED and step != st.AwaitOperator() and not finds_out(step):
             broken("2", f"{step} while halted")
+        if self.in_vain and finds_out(step):
+            broken("2", f"{step} again and again, while a person is awaited")
         if self.owed - self.unread and not isinstance(step, st.AwaitOperator | st.LookUp):
             broken("3", f"{step} while the outcome at {self.owed} is unknown")
         match step:
@@ -71,7 +80,7 @@ class Laws:
         """What is next at other instants: a halt waits for a person, whatever the time."""
         if state.open_switch is not None and state.open_switch.condition is Condition.HALTED:
             for later, step in answers.items():
-                if step != st.AwaitOperator() and not restores(step):
+                if step != st.AwaitOperator() and not restores(step) and not finds_out(step):
                     broken("2", f"{step} after {later} of a halt")
         for later, step in answers.items():
             if isinstance(step, st.Restore) and later >= timedelta(hours=1):
@@ -157,6 +166,10 @@ class Laws:
                 self.owed.discard(point)
             case ev.Resumed() | ev.Promoted() if before.drift:
                 broken("4", f"{type(event).__name__} while {before.drift} is on record")
+            case ev.Halted(looked=looked):
+                self.in_vain = looked
+            case ev.Resumed() | ev.Promoted() | ev.Requested():
+                self.in_vain = False
             case ev.Adopted(weights=weights):
                 self.owed -= set(weights)
                 self.unread -= set(weights)

@@ -215,7 +215,7 @@ def test_anyone_stops_the_line_and_the_halt_says_why():
 
 def test_an_adoption_takes_what_differs_or_is_in_doubt_and_nothing_else():
     plan = make_plan(("a", "b"))
-    state = state_after(f"{SHIFTING} writing:50 lost stopped", plan)
+    state = state_after(f"{SHIFTING} writing:50 lost vain", plan)
     shown = {"a": weights(blue=100, green=0), "b": weights(blue=100, green=0), "c": weights(blue=1, green=0)}
     events = ad.admit(ad.Adopt(seen=shown), state, at(0))
     assert events == (ev.Adopted({"a": shown["a"], "c": shown["c"]}),)

@@ -79,7 +79,14 @@ def test_every_switch_point_in_turn_and_then_the_wait():
 
 @pytest.mark.parametrize("later", [timedelta(0), timedelta(days=9000), timedelta(days=-1)])
 @pytest.mark.parametrize(
-    "script", ["requested halted", f"{SHIFTING} set:50 stopped", f"{SHIFTING} writing:50 lost stopped"]
+    "script",
+    [
+        "requested halted",
+        f"{SHIFTING} set:50 stopped",
+        f"{SHIFTING} writing:50 lost stopped unchanged",
+        f"{SHIFTING} writing:50 lost vain",
+        "requested preflight deploying stopped",
+    ],
 )
 def test_a_halt_waits_for_a_person_whatever_the_time(script: str, later: timedelta):
     assert next_step(state_after(script), at(100) + later) == st.AwaitOperator()
@@ -90,7 +97,14 @@ def test_unknown_is_looked_up_before_anything_else_also_in_a_pause():
     assert _next(f"{SHIFTING} writing:50 lost") == look
     assert _next(f"{SHIFTING} writing:50 restarted") == look
     assert _next(f"{SHIFTING} writing:50 lost paused") == look
-    assert _next(f"{SHIFTING} writing:50 lost stopped resumed") == look
+    assert _next(f"{SHIFTING} writing:50 lost stopped") == look
+
+
+def test_what_is_unknown_at_a_halt_is_looked_up_once_so_that_a_person_has_facts():
+    assert isinstance(_next(f"{SHIFTING} writing:50 lost stopped"), st.LookUp)
+    assert isinstance(_next(f"{SHIFTING} writing:50 stopped restarted"), st.LookUp)
+    assert _next(f"{SHIFTING} writing:50 lost stopped found") == st.AwaitOperator()
+    assert isinstance(_next(f"{SHIFTING} writing:50 lost vain resumed"), st.LookUp)
 
 
 def test_a_pause_watches_what_has_traffic():
@@ -103,8 +117,8 @@ def test_a_deployment_with_an_unknown_outcome_is_looked_for_before_it_is_made_al
     plan = make_plan(deploy_again=again)
     assert _next("requested preflight deploying restarted", plan) == st.FindDeploy()
     assert _next("requested preflight deploying paused restarted", plan) == st.FindDeploy()
-    assert _next("requested preflight deploying stopped restarted", plan) == st.AwaitOperator()
-    assert _next("requested preflight deploying stopped restarted resumed", plan) == st.FindDeploy()
+    assert _next("requested preflight deploying stopped restarted", plan) == st.FindDeploy()
+    assert _next("requested preflight deploying stopped restarted undeployed", plan) == st.AwaitOperator()
 
 
 def test_a_deployment_that_was_surely_not_made_is_made_by_itself():
@@ -118,7 +132,7 @@ def test_an_attempt_has_the_same_name_in_every_process_and_each_attempt_another_
         return run_id(the_switch(state_after(script)))
 
     first = "requested preflight deploying"
-    assert name(first) == name(f"{first} restarted") == name(f"{first} restarted stopped restarted resumed") == "s1-d1"
+    assert name(first) == name(f"{first} restarted") == name(f"{first} restarted stopped restarted") == "s1-d1"
     assert name(f"{first} restarted undeployed deploying") == name(f"{first} broken resumed deploying") == "s1-d2"
     assert name(f"{first} restarted undeployed deploying broken resumed deploying restarted") == "s1-d3"
 

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import pytest
 
-from bluegreen.core.halts import Option, options
-from tests.builders import DEPLOYED, SHIFTING, at, state_after
+from bluegreen.core.halts import options
+from bluegreen.core.ways import Option
+from bluegreen.model import WHOLE
+from tests.builders import DEPLOYED, SHIFTING, at, make_plan, state_after
 
 HALF = f"{SHIFTING} set:50 watched:60 reached:0 set:500"
+STAYS = "blue 50% -> 50%, green 50% -> 50%"
+LOST = f"{SHIFTING} writing:50 lost"
 
 
-def _shown(script: str) -> dict[str, Option]:
-    return {option.verb: option for option in options(state_after(script), ("blue", "green"), at(0))}
+def _all(script: str, environments: tuple[str, ...] = ("blue", "green")) -> tuple[Option, ...]:
+    state = state_after(script, environments=environments)
+    return options(state, environments, at(0), make_plan(), make_plan(steps=(WHOLE,), bake=0))
 
 
-def _lawful(script: str) -> set[str]:
-    return {verb for verb, option in _shown(script).items() if option.lawful}
+def _shown(script: str, environments: tuple[str, ...] = ("blue", "green")) -> dict[str, Option]:
+    return {option.verb: option for option in _all(script, environments)}
+
+
+def _lawful(script: str, environments: tuple[str, ...] = ("blue", "green")) -> set[str]:
+    return {verb for verb, option in _shown(script, environments).items() if option.lawful}
 
 
 @pytest.mark.parametrize(
@@ -27,70 +36,158 @@ def _lawful(script: str) -> set[str]:
         ("drift:100 ordered", set()),
         ("drift:100 ordered restoring strayed", set()),
         ("drift:100 ordered restoring strayed unread", {"adopt"}),
-        (f"{HALF} stopped drift:100", {"restore", "adopt", "leave"}),
+        (f"{HALF} stopped drift:100", {"hold", "restore", "adopt", "leave"}),
         (DEPLOYED, {"failback", "release"}),
         ("requested", {"pause", "halt", "abort"}),
         ("requested paused", {"resume", "halt", "abort"}),
-        ("requested halted", {"resume", "accept", "abort", "deploy"}),
-        ("requested broken", {"resume", "abort", "deploy"}),
+        ("requested halted", {"hold", "resume", "accept", "abort", "deploy"}),
+        ("requested broken", {"hold", "resume", "abort", "deploy"}),
         (f"{HALF}", {"pause", "promote", "halt", "failback"}),
         (f"{HALF} awaited", {"approve", "promote", "halt", "failback"}),
-        (f"{HALF} stopped", {"resume", "promote", "failback"}),
-        (f"{HALF} drifted", {"resume", "promote", "failback", "adopt"}),
-        (f"{SHIFTING} writing:50 lost", {"pause", "promote", "halt", "failback"}),
-        (f"{SHIFTING} writing:50 lost stopped", {"resume", "promote", "failback", "adopt"}),
-        (f"{DEPLOYED} failback stopped", {"resume", "abort"}),
+        (f"{HALF} stopped", {"hold", "resume", "promote", "failback"}),
+        (f"{HALF} drifted", {"hold", "resume", "promote", "failback", "adopt"}),
+        (LOST, {"pause", "promote", "halt", "failback"}),
+        (f"{LOST} stopped", {"hold", "failback"}),
+        (f"{LOST} vain", {"hold", "resume", "failback", "adopt"}),
+        (f"{LOST} stopped found", {"hold", "resume", "promote", "failback"}),
+        ("requested preflight deploying stopped", {"hold", "resume", "abort"}),
+        ("requested preflight deploying stopped restarted", {"hold", "abort"}),
+        (f"{DEPLOYED} failback stopped", {"hold", "resume", "deploy", "abort"}),
     ],
 )  # fmt: skip
 def test_what_is_lawful_where(script: str, verbs: set[str]):
     assert _lawful(script) == verbs
 
 
-def test_the_lawful_ways_come_first_and_the_others_say_why_not():
-    found = options(state_after(f"{HALF} stopped"), ("blue", "green"), at(0))
+@pytest.mark.parametrize("script", ["requested halted", f"{HALF} stopped", f"{HALF} stopped drift:100", DEPLOYED])
+def test_the_lawful_ways_come_first_the_safest_before_the_others_and_the_rest_says_why_not(script: str):
+    found = _all(script)
     assert [option.lawful for option in found] == sorted((option.lawful for option in found), reverse=True)
     assert all(bool(option.why_not) != option.lawful for option in found)
-    assert all(option.effect for option in found if option.lawful)
+    for option in found:
+        told = (option.effect, option.duration, option.risk, option.traffic)
+        assert all(told) if option.lawful else not any(told)
+
+
+def test_staying_comes_first_then_going_on_then_forward_then_back():
+    assert [one.verb for one in _all(f"{HALF} stopped") if one.lawful] == ["hold", "resume", "promote", "failback"]
+    shown = [(one.label, one.moves_traffic) for one in _all("requested halted:latency") if one.lawful]
+    assert shown == [
+        ("hold", False), ("retry", True), ("accept latency", True), ("roll forward", True), ("abort", False),
+    ]  # fmt: skip
+    assert _shown(f"{HALF} stopped")["resume"].label == "resume", "nothing failed: there is nothing to try again"
 
 
 def test_adopting_is_not_offered_while_the_switch_goes_on():
     """A write whose answer was lost is looked up at that very moment."""
-    assert not _shown(f"{SHIFTING} writing:50 lost")["adopt"].lawful
+    assert not _shown(LOST)["adopt"].lawful
     assert not _shown(f"{SHIFTING} set:50 drift:300")["adopt"].lawful
 
 
 @pytest.mark.parametrize(
     ("script", "verb", "effect"),
     [
-        (f"{HALF} stopped", "resume", "none at first: shift runs again; then green goes to 100%"),
-        (f"{HALF} paused", "resume", "then green goes to 100%"),
-        (f"{SHIFTING} set:1000 shifted paused", "resume", "green stays at 100%"),
-        (f"{SHIFTING} halted", "accept", "none at first: shift runs again; then green goes to 5%, 50%, 100%"),
-        (f"{SHIFTING} set:50 awaited", "approve", "green goes to 50%"),
-        (HALF, "promote", "green goes to 100%, after its checks have run again"),
-        (HALF, "failback", "blue goes to 100%, green to 0%, after blue was proven"),
-        (DEPLOYED, "failback", "blue goes to 100%, green to 0%, after blue was proven"),
-        ("requested", "abort", "none"),
+        (f"{HALF} stopped", "hold", f"none: {STAYS}"),
+        (f"{HALF} stopped", "resume",
+         "none at first: shift runs again; then green goes to 100%: blue 50% -> 0%, green 50% -> 100%"),
+        (f"{HALF} paused", "resume", "green goes to 100%: blue 50% -> 0%, green 50% -> 100%"),
+        (f"{SHIFTING} set:1000 shifted paused", "resume", "none: blue 0% -> 0%, green 100% -> 100%"),
+        (f"{SHIFTING} set:1000 shifted stopped", "resume",
+         "none at first: bake runs again; green stays where it is: blue 0% -> 0%, green 100% -> 100%"),
+        (f"{SHIFTING} halted", "accept",
+         "none at first: shift runs again; then green goes to 5%, 50%, 100%: blue 100% -> 0%, green 0% -> 100%"),
+        (f"{LOST} vain", "resume",
+         "none until that is known: it is not known what became of a write to lb; "
+         "then green goes to 5%, 50%, 100%: blue ? -> 0%, green ? -> 100%"),
+        (f"{SHIFTING} set:50 awaited", "approve", "green goes to 50%, 100%: blue 95% -> 0%, green 5% -> 100%"),
+        (HALF, "promote",
+         "green goes to 100% at once, after its checks have run again: blue 50% -> 0%, green 50% -> 100%"),
+        (HALF, "failback", "blue goes to 100%, after blue was proven: blue 50% -> 100%, green 50% -> 0%"),
+        (DEPLOYED, "failback", "blue goes to 100%, after blue was proven: blue 0% -> 100%, green 100% -> 0%"),
+        (DEPLOYED, "release", "none; no failback to blue after it: blue 0% -> 0%, green 100% -> 100%"),
+        ("requested", "abort", "none: blue 100% -> 100%, green 0% -> 0%"),
+        ("requested halted", "deploy",
+         "none until VERSION is in green and its checks have passed; then green goes to 5%, 50%, 100%: "
+         "blue 100% -> 0%, green 0% -> 100%"),
     ],
 )  # fmt: skip
-def test_each_way_says_what_it_does_to_the_traffic(script: str, verb: str, effect: str):
+def test_each_way_says_exactly_what_it_does_to_the_traffic(script: str, verb: str, effect: str):
     assert _shown(script)[verb].effect == effect
 
 
-def test_what_answers_a_drift_comes_first_and_says_exactly_what_it_writes():
-    found = options(state_after(f"{HALF} stopped drift:100"), ("blue", "green"), at(0))
-    assert [option.verb for option in found[:3]] == ["restore", "adopt", "leave"]
-    assert found[0].effect == "lb goes from blue 90% green 10% to blue 50% green 50%"
-    assert found[1].effect == "none; the journal takes lb: blue 90% green 10%"
-    assert found[2].effect.startswith("none; nothing is written")
-    assert "first put it right at the balancer" in _shown(f"{HALF} stopped drift:100")["resume"].why_not
+def test_what_answers_a_drift_says_exactly_what_it_writes_and_what_writes_nothing_stands_first():
+    found = _all(f"{HALF} stopped drift:100")
+    assert [option.verb for option in found[:4]] == ["hold", "leave", "adopt", "restore"]
+    shown = {option.verb: option.effect for option in found}
+    assert shown["restore"] == (
+        "lb goes from blue 90% green 10% to blue 50% green 50%: blue 90% -> 50%, green 10% -> 50%"
+    )
+    assert shown["adopt"].startswith("none; the journal takes lb: blue 90% green 10%: blue 90% -> 90%")
+    assert shown["leave"].startswith("none; nothing is written")
+    assert [option.moves_traffic for option in found[:4]] == [False, False, False, True]
+    assert "first put it right at the balancer" in _shown(f"{HALF} stopped drift:100")["resume"].instead
 
 
 def test_each_way_names_its_command():
     shown = _shown("requested halted:latency")
     assert shown["accept"].command == 'bluegreen accept web latency --reason "…"'
-    assert all(option.command.startswith(f"bluegreen {verb} web") for verb, option in shown.items())
+    for verb, option in shown.items():
+        assert option.command.startswith(f"bluegreen {'claim' if verb == 'hold' else verb} web")
 
 
 def test_a_check_that_was_accepted_is_not_offered_again():
     assert "accept" not in _shown("requested halted accepted halted")
+
+
+@pytest.mark.parametrize("script", [LOST, "requested preflight deploying"])
+def test_what_relies_on_something_unknown_is_not_lawful_until_it_was_looked_up(script: str):
+    resume = _shown(f"{script} stopped restarted")["resume"]
+    assert not resume.lawful
+    assert "it is not known what became of" in resume.why_not
+    assert resume.instead == "it is being looked up now: look again in a moment"
+
+
+class TestForward:
+    """Forward is as easy as back: from any halt."""
+
+    def test_a_candidate_without_traffic_is_deployed_over(self):
+        for environments in (("blue", "green"), ("blue", "green", "red"), ("red", "blue", "green")):
+            option = _shown("requested preflight deployed healthy broken", environments)["deploy"]
+            assert (option.lawful, option.label) == (True, "roll forward")
+            assert option.subject == state_after("requested", environments=environments).switch.candidate  # type: ignore[union-attr]
+
+    def test_a_third_environment_takes_the_new_version_where_both_others_have_traffic(self):
+        option = _shown(f"{HALF} stopped", ("blue", "green", "red"))["deploy"]
+        assert (option.lawful, option.subject) == (True, "red")
+        assert "red, a third environment," in option.effect
+        assert option.effect.endswith("blue 50% -> 0%, green 50% -> 0%, red 0% -> 100%")
+        assert option.risk == "green keeps 50% of the traffic until the new version has it"
+
+    def test_with_two_environments_that_both_have_traffic_it_says_what_comes_first(self):
+        option = _shown(f"{HALF} stopped")["deploy"]
+        assert option.why_not == "no idle environment: blue carries 50%, green carries 50%"
+        assert "`resume`" in option.instead
+        assert "fail back first" in option.instead
+        assert "third environment" in option.instead
+
+    def test_at_a_halted_failback_the_warm_environment_may_be_given_up_and_that_is_said(self):
+        option = _shown(f"{DEPLOYED} failback broken")["deploy"]
+        assert (option.lawful, option.subject) == (True, "blue")
+        assert "--replace-warm" in option.command
+        assert "there is no failback to it any more" in option.risk
+        assert not _shown(DEPLOYED)["deploy"].lawful, "where nothing is halted a warm environment is not offered"
+
+
+class TestRisk:
+    def test_each_says_what_could_go_wrong(self):
+        shown = _shown("requested preflight deployed healthy halted:latency")
+        assert shown["resume"].risk == "none: nothing goes on before it has passed"
+        assert shown["accept"].risk == "goes on with a known failure: latency: latency is bad"
+        assert shown["hold"].risk.startswith("none")
+        half = _shown(f"{HALF} stopped")
+        assert half["hold"].risk == "50% of the traffic stays on green, with whatever is wrong there"
+        assert half["promote"].risk.startswith("the other 50% of the users at once")
+
+    def test_no_manifest_is_unknown_and_never_safe(self):
+        assert "no change manifest was given" in _shown(HALF)["failback"].risk
+        assert "has had traffic since 2026-11-23 09:00:" in _shown(HALF)["failback"].risk

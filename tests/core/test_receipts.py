@@ -85,12 +85,12 @@ def test_a_receipt_is_taken_in_once():
     assert to_import(once, _receipt(), _made) == ()
 
 
-def test_a_failback_that_its_process_did_not_survive_is_looked_up_after_a_person_has_answered():
+def test_a_failback_that_its_process_did_not_survive_is_looked_up_before_a_person_answers():
     after = _imported(state_after(HALF_WAY), _receipt("failback proven writing:1000"))
     assert set(after.unsettled) == {"lb"}
-    assert next_step(after, at(9000)) == st.AwaitOperator()
-    resumed = apply(after, record(ev.Resumed(), "fb", OPERATOR))
-    assert isinstance(next_step(resumed, at(9000)), st.LookUp)
+    assert isinstance(next_step(after, at(9000)), st.LookUp)
+    told = apply(after, record(ev.WeightsUnchanged("lb"), "fb"))
+    assert next_step(told, at(9000)) == st.AwaitOperator()
 
 
 def test_a_failback_that_was_halted_stays_halted_by_its_own_halt():

@@ -1,7 +1,7 @@
 // One dialog for every act: what it does to the traffic, why, and for what cannot be undone the name typed out.
 
 import { Problem, get, post } from "./door.js";
-import { ACTS, alarming, command, element, percent, subjectOf } from "./view.js";
+import { ACTS, alarming, command, element, name, percent, told } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 let act = null; // { service, option, plan, key }: what is being asked about, as it was seen when the dialog opened
@@ -11,8 +11,8 @@ export async function ask(service, option, done) {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const key = [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   act = { service, option, plan: null, key, done };
-  const { label, quiet, reason, typed } = ACTS[option.verb];
-  find("dialog-title").textContent = `${label} ${subjectOf(service, option)} — ${service.service}`.replace("  ", " ");
+  const { quiet, reason, typed } = ACTS[option.verb], label = name(option);
+  find("dialog-title").textContent = `${label} — ${service.service}`;
   find("reason").value = find("confirm").value = find("dialog-error").textContent = "";
   find("reason").required = Boolean(reason);
   find("reason-label").textContent = reason ? "Why? It stands in the journal." : "Why? (you may leave it empty)";
@@ -75,13 +75,13 @@ async function failed(asked, error) {
 
 function body(service, option, plan) {
   const made = {};
-  const reason = find("reason").value.trim(), subject = subjectOf(service, option);
+  const reason = find("reason").value.trim();
   if (reason) made.reason = reason;
   if (option.verb === "failback") return { ...made, plan: plan.plan, confirm: find("confirm").value };
   if (service.switch?.halt && service.switch.condition === "halted") made.halt = service.switch.halt.id;
-  if (option.verb === "accept") made.check = subject;
+  if (option.verb === "accept") made.check = option.subject;
   if (["restore", "leave"].includes(option.verb)) made.drift = meant(service).map((drift) => drift.id);
-  if (option.verb === "release" && subject) made.environment = subject;
+  if (option.verb === "release" && option.subject) made.environment = option.subject;
   return made;
 }
 
@@ -91,14 +91,11 @@ const meant = (service) => (alarming(service).length ? alarming(service) : servi
 // --- what is shown before it is asked for ---
 
 function facts({ service, option }) {
-  const one = service.switch, failed = option.verb === "accept" && one?.halt?.findings.find((found) => found.check === subjectOf(service, option));
-  const back = new Map(option.verb === "restore" ? meant(service).map((drift) => [drift.switch_point, drift.expected]) : []);
-  const after = option.verb === "promote" ? Object.fromEntries(Object.keys(service.environments).map((name) => [name, name === one.candidate ? 100 : 0])) : null;
-  const traffic = Object.entries(service.switch_points).map(([name, point]) => ({ switch_point: name, now: point.shown ?? point.asked ?? {}, after: after ?? back.get(name) ?? null }));
+  const one = service.switch, failed = option.verb === "accept" && one?.halt?.findings.find((found) => found.check === option.subject);
   return [
     option.verb === "promote" ? arrow(side(one.source, service), side(one.candidate, service)) : null,
     failed ? element("p", {}, element("strong", { class: "bad" }, "FAILED "), `${failed.check}: ${failed.summary}`) : null,
-    element("p", {}, `Effect on traffic: ${option.effect}.`), table(traffic), command(option.command),
+    ...told(option), table(option.traffic), command(option.command),
   ].filter(Boolean);
 }
 
@@ -125,8 +122,8 @@ function arrow(source, target) {
 }
 
 function table(traffic) {
-  const names = [...new Set(traffic.flatMap((row) => Object.keys(row.now)))];
-  const cell = (row, name) => (row.after ? `${percent(row.now[name])} → ${percent(row.after[name])}` : percent(row.now[name]));
+  const names = [...new Set(traffic.flatMap((row) => Object.keys({ ...row.now, ...row.after })))];
+  const cell = (row, name) => `${percent(row.now?.[name])} → ${percent(row.after?.[name])}`;
   return element("table", {}, element("thead", {}, element("tr", {}, ["switch point", ...names].map((text) => element("th", { scope: "col" }, text)))),
     element("tbody", {}, traffic.map((row) => element("tr", {}, element("th", { scope: "row" }, row.switch_point), names.map((name) => element("td", {}, cell(row, name)))))));
 }

@@ -261,9 +261,19 @@ function progress(service) {
     element("p", {}, `${plain(one.kind)} ${one.version ?? "(version unknown)"}, ${one.source} → ${one.candidate}, by ${one.requested_by}`, one.reason ? `: ${one.reason}` : "", ", begun ", age(one.started_at), open ? ". " : `; ${plain(one.condition)}${one.ended_by ? ` by ${one.ended_by}` : ""}. `, watched),
     open ? element("ol", { class: "rail", "aria-label": "phases" }, phases.map((phase) => railPart(phase, one))) : null,
     one.alive_at ? element("p", { class: "quiet" }, "Last sign of life of its step ", age(one.alive_at, "alive"), ": ", element("span", { "data-key": "alive what" }, one.alive ?? "")) : null,
-    element("details", { open: open && one.halt ? "" : null, "data-key": `done ${one.id} ${one.halt?.id ?? ""}` }, element("summary", {}, `What was done (${one.operations.length})`),
-      element("ol", { class: "operations" }, one.operations.map((done) => element("li", {}, element("strong", { class: done.outcome === "done" ? "" : "bad" }, `${done.outcome} `), `${plain(done.step)}${done.detail ? `: ${done.detail}` : ""} `, element("span", { class: "quiet" }, age(done.at)))))),
+    element("details", { open: open && one.halt ? "" : null, "data-key": `done ${one.id} ${one.halt?.id ?? ""}` }, element("summary", {}, `What is done (${one.way.filter((stage) => stage.outcome === "done").length} of ${one.way.length})`),
+      element("ol", { class: "operations" }, one.way.map(stage))),
     element("p", { class: "quiet" }, one.id));
+}
+
+const UNDO = { nothing: "nothing needed", one_write: "", by_hand: "by hand", cannot: "cannot be undone" };
+
+/** One operation of the way: how it stands, and what taking it back would need. */
+function stage(one) {
+  const ill = ["failed", "unknown"].includes(one.outcome), heavy = ["by_hand", "cannot"].includes(one.undo);
+  return element("li", {}, element("strong", { class: ill ? "bad" : one.outcome === "done" ? "" : "quiet" }, `${one.outcome} `), `${one.what}${one.detail ? `: ${one.detail}` : ""} `,
+    one.at ? element("span", { class: "quiet" }, age(one.at)) : null,
+    one.undo !== "nothing" || one.takes ? element("p", { class: "quiet" }, "to undo: ", heavy ? element("strong", { class: "bad" }, UNDO[one.undo]) : UNDO[one.undo], UNDO[one.undo] ? ": " : "", one.takes) : null);
 }
 
 function railPart(phase, one) {
@@ -281,25 +291,32 @@ function railPart(phase, one) {
 function acts(service, ask) {
   // the way forward is always shown: where no switch is open, and it is not lawful, with the reason
   const lawful = service.options.filter((option) => option.lawful || option.verb === "deploy" && !isOpen(service));
-  const rank = (option) => (ACTS[option.verb]?.quiet ? 0 : ACTS[option.verb] ? 2 : 1);
-  const rows = [...lawful].sort((a, b) => rank(a) - rank(b)).map((option) => act(service, option, ask));
+  const rows = lawful.map((option) => act(service, option, ask)); // in the daemon's order: the safest first
   return section("What you can do", rows.length ? element("ul", { class: "acts" }, rows) : element("p", { class: "quiet" }, "Nothing is lawful now but to look."));
 }
 
 function act(service, option, ask) {
-  const known = ACTS[option.verb], subject = subjectOf(service, option);
-  const label = known ? `${known.label}${subject ? ` ${subject}` : ""}…` : plain(option.verb);
-  const told = option.lawful ? [element("span", { class: "quiet" }, "effect on traffic: "), option.effect] : `Not now: ${option.why_not}`;
-  return element("li", {},
+  const known = ACTS[option.verb];
+  const label = known ? `${name(option)}…` : name(option);
+  return element("li", { class: option.verb },
     element("div", { class: "verb" }, known ? element("button", { type: "button", class: known.quiet ? null : "moving", "data-key": `${service.service} ${option.command}`, click: () => ask(service, option) }, label) : element("strong", {}, label)),
-    element("div", {}, element("p", {}, told), command(option.command)));
+    element("div", {}, option.lawful ? told(option) : [element("p", {}, `Not now: ${option.why_not}`), instead(option)], option.command ? command(option.command) : null));
 }
 
-/** The check that an `accept` is about, or the environment of a `release`: it stands in the command. */
-export function subjectOf(service, option) {
-  const rest = option.command.slice(`bluegreen ${option.verb} ${service.service}`.length).trim();
-  if (option.verb === "accept") return rest.replace(/ --reason .*$/, "");
-  return option.verb === "release" && rest.startsWith("--environment ") ? rest.slice("--environment ".length) : "";
+/** What a way does to the traffic, how long that takes, and what it risks: the daemon's words. */
+export function told(option) {
+  const fact = (word, text) => (text ? element("p", {}, element("span", { class: "quiet" }, `${word}: `), text) : null);
+  const moves = option.moves_traffic ? element("strong", { class: "moves" }, "moves traffic: ") : element("span", { class: "quiet" }, "effect on traffic: ");
+  return [element("p", {}, moves, option.effect), fact("takes", option.duration), fact("risk", option.risk)];
+}
+
+const instead = (option) => (option.instead && !/^there is nothing to|bluegreen explain/.test(option.instead) ? element("p", { class: "quiet" }, `instead: ${option.instead}`) : null);
+
+/** `Retry`, `Accept orders`, `Fail back`: what the act is called here. */
+export function name(option) {
+  const words = option.label === option.verb ? ACTS[option.verb]?.label ?? plain(option.verb) : option.label;
+  const label = words.charAt(0).toUpperCase() + words.slice(1);
+  return option.verb === "release" && option.subject ? `${label} ${option.subject}` : label;
 }
 
 export function command(text) {
@@ -312,8 +329,8 @@ export function command(text) {
 function refused(service) {
   const others = service.options.filter((option) => !option.lawful && (option.verb !== "deploy" || isOpen(service)));
   if (!others.length) return null;
-  return element("details", { class: "refused", "data-key": `refused ${service.service}` }, element("summary", {}, "Not lawful now, and why"),
-    element("dl", {}, others.map((option) => [element("dt", {}, [ACTS[option.verb]?.label ?? plain(option.verb), subjectOf(service, option)].join(" ")), element("dd", {}, option.why_not)])));
+  return element("details", { class: "refused", "data-key": `refused ${service.service}` }, element("summary", {}, "Not possible now, and why"),
+    element("dl", {}, others.map((option) => [element("dt", {}, name(option)), element("dd", {}, option.why_not, instead(option))])));
 }
 
 // --- the journal ---

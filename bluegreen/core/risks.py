@@ -1,0 +1,96 @@
+"""What each way on or back risks, in one sentence: from the phase and the facts, never from hope. Pure.
+
+What nobody has said is unknown, and unknown is told as a risk.
+"""
+
+from __future__ import annotations
+
+from bluegreen.core.carried import Carried, carried
+from bluegreen.core.state import ServiceState, Switch
+from bluegreen.model import Answer, Finding, Kind, Phase, percent
+
+NONE = "none"
+
+
+def staying(state: ServiceState) -> str:
+    """What it means that everything stays as it is."""
+    switch = state.open_switch
+    share = state.share(switch.candidate) if switch is not None else 0
+    if switch is None or not share:
+        return "none: nobody but the checks reaches the candidate"
+    return f"{percent(share)} of the traffic stays on {switch.candidate}, with whatever is wrong there"
+
+
+def again(state: ServiceState) -> str:
+    """What trying again risks."""
+    switch = state.open_switch
+    share = state.share(switch.candidate) if switch is not None else 0
+    if switch is not None and switch.phase is Phase.DEPLOY:
+        return f"the deploy command runs again in {switch.candidate}, which has no traffic"
+    if switch is None or not share:
+        return "none: nothing goes on before it has passed"
+    return f"none by itself; {percent(share)} of the traffic stays on {switch.candidate} meanwhile"
+
+
+def going_on(state: ServiceState) -> str:
+    """What going on from a pause risks."""
+    switch = state.open_switch
+    return f"more users get to {switch.candidate}" if switch is not None else NONE
+
+
+def accepting(failed: Finding) -> str:
+    """What it means to go past a failed check."""
+    return f"goes on with a known failure: {failed.check}: {failed.summary}"
+
+
+def everything_at_once(state: ServiceState) -> str:
+    """What a promotion skips."""
+    switch = state.open_switch
+    if switch is None:
+        return NONE
+    left = 100 - state.share(switch.candidate) / 10
+    return f"the other {left:g}% of the users at once: no further step in which a fault would show on a few"
+
+
+def leaving_off(switch: Switch) -> str:
+    """What an abort leaves behind."""
+    if switch.open is not None and switch.open.step == Phase.DEPLOY:
+        return f"the deploy command is ended in the middle: {switch.candidate} is left half done"
+    return f"none for the users; {switch.candidate} is left as it is, and what is in it is not undone"
+
+
+def forward(state: ServiceState, candidate: str, *, replaces_warm: bool) -> str:
+    """What a new version risks, from here."""
+    switch = state.open_switch
+    if replaces_warm:
+        return f"{candidate} is kept for a failback, and is given up: there is no failback to it any more"
+    if switch is None:
+        return "a new version: nobody has used it yet"
+    if candidate == switch.candidate:
+        return f"what failed in {candidate} is deployed over: it cannot be examined there any more"
+    share = percent(state.share(switch.candidate))
+    return f"{switch.candidate} keeps {share} of the traffic until the new version has it"
+
+
+def back(state: ServiceState, target: str, source: str) -> str:
+    """What the old version may not be able to take, as far as anybody has said."""
+    switch = state.switch
+    brought = switch if switch is not None and switch.kind is Kind.DEPLOYMENT and switch.candidate == source else None
+    live = _carrying(brought) if brought is not None else ""
+    known = carried(brought.changes) if brought is not None else None
+    return f"{_changes(known, target)}{live}"
+
+
+def _changes(known: Carried | None, target: str) -> str:
+    if known is None:
+        return f"no change manifest was given: whether {target} can work with what was done since is unknown"
+    if bad := known.kept(Answer.NO):
+        return f"{target} cannot work with: {', '.join(bad)}"
+    if open_ := known.kept(Answer.UNKNOWN):
+        return f"whether {target} can work with {', '.join(open_)} is unknown"
+    return f"by its change manifest {target} can work with all that was changed"
+
+
+def _carrying(switch: Switch) -> str:
+    first = next((one.at for one in switch.operations if one.step == "set_weights" and one.outcome == "done"), None)
+    return f"; {switch.candidate} has had traffic since {first:%Y-%m-%d %H:%M:%S} UTC" if first else ""
