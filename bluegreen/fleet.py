@@ -92,6 +92,7 @@ class Fleet:
             artifact=artifact,
             replace_warm=replace_warm,
             changes=changes,
+            reason=ask.reason,
         )
         return _started(await engine.submit(request, ask))
 

@@ -111,6 +111,7 @@ def log_entry(entry: Entry) -> None:
     told = {key: value for key, value in data.items() if key not in ("config", "output", "findings", "plan", "base")}
     own = {"seq": entry.seq, "service": record.service, "switch": record.switch, "by": record.by}
     reason = record.reason or told.get("reason", "")  # why it was asked for; else why it happened
-    alarming = ("Halted", "DriftSeen", "OutcomeLost", "RestoreRefused", "RestoreLost", "RestoreUnread", "Distrusted")
+    alarming = ("Halted", "DriftSeen", "OutcomeLost", "RestoreRefused", "RestoreLost", "RestoreUnread", "Distrusted",
+                "WarmReadinessLost")  # fmt: skip
     severity = "warning" if kind in alarming else "info"
     getattr(structlog.get_logger("bluegreen.journal"), severity)(kind, **{**told, **own, "reason": reason})

@@ -46,8 +46,8 @@ def as_built(store: Store, workshop: Workshop) -> tuple[Store, Workshop]:
 class Parts:
     """Everything that lives as long as the process: the journal, the engines, and what they publish to."""
 
-    def __init__(self, config: schema.Config, fit: Fit = as_built) -> None:
-        self.config = config
+    def __init__(self, config: schema.Config, fit: Fit = as_built, *, in_daemon: bool = True) -> None:
+        self.config, self._in_daemon = config, in_daemon
         self.metrics, self.hub, self.clock = Metrics(), Hub(), SystemClock()
         directory = Path(config.daemon.state.directory)
         self.store = SqliteStore(directory, self.metrics.append_seconds.observe)
@@ -70,7 +70,7 @@ class Parts:
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
             card,
-            keepers.of(setup),
+            keepers.of(setup, self.clock, in_daemon=self._in_daemon),
         )
 
     def publish(self, entry: Entry) -> None:

@@ -76,6 +76,8 @@ class Bench:
             health_timeout=service.health.timeout,
             health_every=service.health.every,
             failback_health=enough(service.failback.minimum),
+            warm_every=service.warm.every,
+            rights_every=service.warm.rights or service.warm.every,
         )
 
 

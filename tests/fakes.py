@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bluegreen import keepers
 from bluegreen.balancers.memory import MemoryBalancer
 from bluegreen.cards import CardKeeper
 from bluegreen.core import events as ev
@@ -97,11 +98,14 @@ class ScriptedCheck:
     def __init__(self, name: str) -> None:
         self.name = name
         self.bad = False
+        self.seconds = 0.0
+        """How long a look takes."""
         self.raises: Exception | None = None
         self.looks: list[str] = []
 
     async def look(self, scene: Scene) -> Finding:
         self.looks.append(f"{scene.environment} {scene.version}")
+        await asyncio.sleep(self.seconds)
         if self.raises is not None:
             raise self.raises
         return Finding(self.name, ok=not self.bad, summary="bad" if self.bad else "good", acceptable=True)
@@ -119,6 +123,8 @@ class World:
     plan: Plan = field(default_factory=lambda: Plan((), (50, 500, WHOLE), 60.0, 300.0, 3600.0))
 
     config: str = "{}"
+    kept: bool = False
+    """With the keepers of a daemon."""
 
     def __post_init__(self) -> None:
         self.plan = replace(self.plan, points=self.points)
@@ -164,7 +170,7 @@ class World:
         """Not started."""
         return ServiceEngine(
             self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0,
-            card,
+            card, keepers.of(self.setup(), self.clock, in_daemon=self.kept),
         )  # fmt: skip
 
     def driver(self, engine: ServiceEngine) -> Driver:
@@ -212,8 +218,8 @@ class Driver:
             while not condition():
                 await self.engine.changed(self.engine.state.version)
 
-    async def deploy(self, version: str = "v2") -> Switch:
-        return await self.fleet.deploy("web", version, OPERATOR)
+    async def deploy(self, version: str = "v2", *, replace_warm: bool = False) -> Switch:
+        return await self.fleet.deploy("web", version, OPERATOR, replace_warm=replace_warm)
 
     async def ask(self, verb: str, **more: str) -> None:
         await self.fleet.ask("web", verb, OPERATOR, **more)

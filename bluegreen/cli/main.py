@@ -33,6 +33,7 @@ VERBS = {
     "leave": ("drift", "Leave the balancer as it is, on record."),
     "release": ("acts", "Let the warm environment go."),
     "failback": ("failback", "Move the traffic back. Only ever by a person."),
+    "ready": ("ready", "Whether a failback is possible right now: every proof with its age."),
     "explain": ("explain", "Why things are as they are, and which ways there are."),
     "history": ("history", "Past switches."),
     "events": ("events", "The journal; --follow shows it live."),

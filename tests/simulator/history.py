@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from bluegreen import keepers
 from bluegreen.core import events as ev
 from bluegreen.core.phases import fold
 from bluegreen.core.state import ServiceState
@@ -108,7 +109,7 @@ async def _live(world: World, life: Life, over: float) -> bool:
     store = PointedStore(world.journal, life.reached)
     engine = ServiceEngine(
         world.setup(), store, world.clock, PointedWorkshop(world, life.reached), lambda _: None,
-        lambda: f"{next(world.ids):06}", OBSERVE_EVERY,
+        lambda: f"{next(world.ids):06}", OBSERVE_EVERY, None, keepers.of(world.setup(), world.clock, in_daemon=True),
     )  # fmt: skip
     fleet, ended = Fleet([engine], store, world.clock), False
     try:
