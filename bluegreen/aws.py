@@ -16,6 +16,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,8 @@ READ_ATTEMPTS = 2
 READS_PER_SECOND = 5.0
 """Half of what ELBv2 refills to a whole account and region: others read there too."""
 READ_BURST = 10
+LIFE_SECONDS = 600.0
+"""Credentials that are nearer to their end than this were not renewed: botocore does so from 15 minutes before on."""
 _MESSAGE_MAX = 500
 
 # the beginnings of error codes: services spell them with and without "Exception"
@@ -52,6 +55,15 @@ class Where:
     role: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """Until when the credentials are good, None where that is not told; `lasts` is False where it is nearly over and
+    nothing renews them."""
+
+    until: datetime | None
+    lasts: bool
 
 
 class Sessions:
@@ -105,6 +117,15 @@ class Sessions:
         ends = getattr(session.get_credentials() if session else None, "_expiry_time", None)
         return ends.isoformat() if ends else None
 
+    async def life(self, where: Where, timeout: float = 5.0) -> Life:
+        """How long the credentials are good for. Raises AccessDenied and Unreachable."""
+        job = self._pool.submit(self._life, where)
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.wrap_future(job)
+        except TimeoutError:
+            raise Unreachable(f"the credentials for {where.region}: no answer within {timeout:g} s") from None
+
     async def close(self) -> None:
         """Drop what waits, close every connection. Idempotent. A call in progress ends by its own time-out."""
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -143,14 +164,24 @@ class Sessions:
     def _ready(self, call: _Call) -> Any:
         """The bound method, with fresh credentials: a refresh must not fail in the middle of a write."""
         from botocore import xform_name
-        from botocore.exceptions import NoCredentialsError
 
         session, client = self._client(call)
-        credentials = session.get_credentials()
-        if credentials is None:
-            raise NoCredentialsError()
-        credentials.get_frozen_credentials()
+        _fresh(session)
         return getattr(client, xform_name(call.operation))
+
+    def _life(self, where: Where) -> Life:
+        from botocore.credentials import RefreshableCredentials
+
+        try:
+            with self._making:
+                session = self._session(where)
+            credentials = _fresh(session)
+        except Exception as error:
+            raise translate(error, f"the credentials for {where.region}", write=False) from error
+        if not isinstance(credentials, RefreshableCredentials):
+            return Life(None, lasts=True)
+        until: datetime | None = getattr(credentials, "_expiry_time", None)
+        return Life(until, lasts=not credentials.refresh_needed(refresh_in=int(LIFE_SECONDS)))
 
     def _client(self, call: _Call) -> tuple[boto3.Session, Any]:
         where = replace(call.where, endpoint_url=endpoint_of(call.where, call.service))
@@ -258,6 +289,17 @@ class _Bucket:
     def take(self, now: float) -> None:
         """Take a token, be it one of the future."""
         self._full_at = max(self._full_at, now) + 1 / self._rate
+
+
+def _fresh(session: boto3.Session) -> Any:
+    """The session's credentials, renewed where that is due."""
+    from botocore.exceptions import NoCredentialsError
+
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise NoCredentialsError()
+    credentials.get_frozen_credentials()
+    return credentials
 
 
 def _credential_errors() -> tuple[type[Exception], ...]:

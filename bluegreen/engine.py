@@ -1,7 +1,7 @@
 """The one loop: decide, write down the intent, act, write down the outcome, apply, publish. One engine per service.
 
 The journal is the state: `state` is its fold and nothing else is kept beside it (`seen` is what the balancers showed at
-the last look: a reading, not a state). Invariants:
+the last look, `readiness` what is proven of the way back: readings, not a state). Invariants:
 * nothing is done before its intent is durable, nothing is believed before its outcome is (law 3);
 * decisions and admissions are made under one lock, on the newest state (law 6); what happened and found no room in the
   journal is owed to it, and comes before anything else;
@@ -24,6 +24,7 @@ from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
+from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
 from bluegreen.errors import NotWritten, Refused, Rejected
@@ -58,15 +59,14 @@ class ServiceEngine:
     ) -> None:
         self._tools = Toolbox(setup, workshop)
         self.seen: dict[str, Seen] = {}
-        self.card, self._keepers = card, keepers
+        self.readiness: dict[str, Readiness] = {}
         self.gathering: Gathering | None = None
-        self._past = Past()
+        self.card, self._keepers, self._past = card, keepers, Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)
         self._store, self._clock, self._workshop = store, clock, workshop
         self.new_id, self._observe_every = new_id, observe_every
-        self._lock = asyncio.Lock()
-        self._balancers = asyncio.Lock()
+        self._lock, self._balancers = asyncio.Lock(), asyncio.Lock()
         self._wake, self._looked, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._running = Running(clock, self._wake, lambda: self.state)
 
@@ -327,7 +327,7 @@ class ServiceEngine:
 
     def _told(self) -> Ports:
         """The open switch's ports, which tell of every answer that the step gets."""
-        return beating(self.ports(), self._running.beat)
+        return replace(beating(self.ports(), self._running.beat), readiness=self.readiness)
 
     async def _observe_forever(self) -> None:
         while True:

@@ -114,6 +114,7 @@ class Fleet:
             cause=cause,
             note=note,
             halt=halt,
+            reason=ask.reason,
         )
         return _started(await engine.submit(request, ask))
 

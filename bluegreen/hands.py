@@ -29,7 +29,7 @@ def look(
         case st.Preflight():
             return preflight.run(switch, state, ports, store)
         case st.ProveWarm():
-            return smoke.prove_warm(switch, state, ports)
+            return smoke.prove_warm(switch, state, ports, clock)
         case st.WaitHealthy():
             return wait_healthy.run(switch, ports, clock)
         case st.Smoke():

@@ -34,6 +34,7 @@ from bluegreen.notices.keeper import NoticeKeeper
 from bluegreen.ports import Setup, Store, Workshop
 from bluegreen.store import receipt
 from bluegreen.store.sqlite import SqliteStore
+from bluegreen.warm import WarmKeeper
 from bluegreen.wiring import Bench, setup_of
 
 log = structlog.get_logger(__name__)
@@ -52,8 +53,8 @@ def as_built(store: Store, workshop: Workshop) -> tuple[Store, Workshop]:
 class Parts:
     """Everything that lives as long as the process: the journal, the engines, and what they publish to."""
 
-    def __init__(self, config: schema.Config, fit: Fit = as_built) -> None:
-        self.config = config
+    def __init__(self, config: schema.Config, fit: Fit = as_built, *, in_daemon: bool = True) -> None:
+        self.config, self._in_daemon = config, in_daemon
         self.metrics, self.hub, self.clock = Metrics(), Hub(), SystemClock()
         directory = Path(config.daemon.state.directory)
         self.store = SqliteStore(directory, self.metrics.append_seconds.observe)
@@ -83,7 +84,7 @@ class Parts:
             lambda: secrets.token_hex(8),
             self.config.daemon.observe.every,
             card,
-            keepers.of(gathering, self._notices()),
+            keepers.of(gathering, self._notices(), WarmKeeper(self.clock) if self._in_daemon else None),
         )
         engine.gathering = gathering
         return engine

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bluegreen.core.events import Entry, Record
+from bluegreen.core.readiness import Readiness
 from bluegreen.core.state import Hand, ServiceState
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding, Plan, Target, Weights
@@ -312,6 +313,12 @@ class Ports:
     flags: Flags | None = None
     digest: Check | None = None
     """Asks an environment which artifact it runs; its finding's detail is `checks.digest`'s."""
+    warm_every: float = 30.0
+    """Seconds between the looks at an environment that a failback would go to."""
+    rights_every: float = 30.0
+    """Seconds between the looks at the right to write weights there."""
+    readiness: Mapping[str, Readiness] = field(default_factory=dict)
+    """What was proven of it last, by environment; nothing where nobody does so."""
 
     def scene(self, environment: str, version: str | None, artifact: str | None) -> Scene:
         """What placeholders stand for in that environment."""

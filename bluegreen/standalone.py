@@ -22,6 +22,7 @@ from bluegreen.config.load import load
 from bluegreen.control import documents
 from bluegreen.control.identity import user_of
 from bluegreen.core import events as ev
+from bluegreen.core.readiness import goals
 from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import Refused
@@ -33,6 +34,7 @@ from bluegreen.parts import Parts
 from bluegreen.processes import become_subreaper
 from bluegreen.store import receipt
 from bluegreen.store.lock import Lock, end_holder
+from bluegreen.warm import proven_by_looks
 from bluegreen.watchdog import watched
 from bluegreen.wiring import Bench
 
@@ -53,12 +55,18 @@ class Standalone:
         engine = self._fleet.engine(service)
         if not engine.seen:
             engine.seen = await engine.look()
+        self._prove(engine)
         return documents.service(engine, self._fleet.clock.now())
 
     async def failback_plan(self, service: str) -> dict[str, Any]:
         """What a failback would do now."""
         made = await self._fleet.failback_plan(service)
+        self._prove(self._fleet.engine(service))
         return documents.failback_plan(self._fleet.engine(service), made, self._fleet.clock.now())
+
+    def _prove(self, engine: ServiceEngine) -> None:
+        for environment in goals(engine.state):
+            engine.readiness[environment] = proven_by_looks(engine, environment, self._fleet.clock)
 
     async def failback(self, service: str, *, plan: str, reason: str) -> dict[str, Any]:
         """Do it, to its end or to a halt; gives the switch. Nothing else of the service or of others is driven on."""
@@ -89,7 +97,7 @@ def end_hung_daemon(config_path: Path) -> int | None:
 async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
     """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError."""
     config = load(config_path)
-    parts = Parts(config)
+    parts = Parts(config, in_daemon=False)
     lines = set_up("text", "error")
     become_subreaper()
     try:

@@ -86,6 +86,8 @@ class Bench:
             failback_health=enough(service.failback.minimum),
             flags=open_flags(service.flags, FlagSources(service.service, self.aws)) if service.flags else None,
             digest=DigestCheck(service.digest, sources.targets) if service.digest else None,
+            warm_every=service.warm.every,
+            rights_every=service.warm.rights or service.warm.every,
         )
 
 

@@ -54,9 +54,12 @@ def pinned(plan: Plan | None = None, environments: tuple[str, ...] = ("blue", "g
     return ad.Pinned(plan or make_plan(), environments, '{"service": "web"}', "c0ffee")
 
 
-def deploy(switch: str = "s1", version: str = "2", *, replace_warm: bool = False, **rest: object) -> ad.Deploy:
+def deploy(
+    switch: str = "s1", version: str = "2", *, replace_warm: bool = False, reason: str = "", **rest: object
+) -> ad.Deploy:
     """A request for a deployment; `rest` goes to `pinned`."""
-    return ad.Deploy(switch=switch, version=version, pinned=pinned(**rest), replace_warm=replace_warm)  # type: ignore[arg-type]
+    made = pinned(**rest)  # type: ignore[arg-type]
+    return ad.Deploy(switch=switch, version=version, pinned=made, replace_warm=replace_warm, reason=reason)
 
 
 def failback(switch: str = "s2", reason: str = "errors", plan: Plan | None = None) -> ad.Failback:

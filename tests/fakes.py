@@ -36,6 +36,7 @@ from bluegreen.ports import (
     Setup,
 )
 from bluegreen.store.memory import MemoryStore
+from bluegreen.warm import WarmKeeper
 from tests.virtual import VirtualClock
 
 OPERATOR = Ask(Actor("uid:1000(ann)"), "as the test says")
@@ -112,11 +113,14 @@ class ScriptedCheck:
     def __init__(self, name: str) -> None:
         self.name = name
         self.bad = False
+        self.seconds = 0.0
+        """How long a look takes."""
         self.raises: Exception | None = None
         self.looks: list[str] = []
 
     async def look(self, scene: Scene) -> Finding:
         self.looks.append(f"{scene.environment} {scene.version}")
+        await asyncio.sleep(self.seconds)
         if self.raises is not None:
             raise self.raises
         return Finding(self.name, ok=not self.bad, summary="bad" if self.bad else "good", acceptable=True)
@@ -137,6 +141,8 @@ class World:
     flags: Flags | None = None
     digest: Check | None = None
     keepers: tuple[Keeper, ...] = ()
+    proving: bool = False
+    """With the keepers of a daemon."""
 
     def __post_init__(self) -> None:
         self.plan = replace(self.plan, points=self.points)
@@ -193,7 +199,7 @@ class World:
         """Not started."""
         return ServiceEngine(
             self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 15.0,
-            card, self.keepers,
+            card, (*self.keepers, *((WarmKeeper(self.clock).run,) if self.proving else ())),
         )  # fmt: skip
 
     def driver(self, engine: ServiceEngine) -> Driver:
@@ -241,8 +247,8 @@ class Driver:
             while not condition():
                 await self.engine.changed(self.engine.state.version)
 
-    async def deploy(self, version: str = "v2") -> Switch:
-        return await self.fleet.deploy("web", version, OPERATOR)
+    async def deploy(self, version: str = "v2", *, replace_warm: bool = False) -> Switch:
+        return await self.fleet.deploy("web", version, OPERATOR, replace_warm=replace_warm)
 
     async def ask(self, verb: str, **more: str) -> None:
         await self.fleet.ask("web", verb, OPERATOR, **more)

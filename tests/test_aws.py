@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from botocore import exceptions as aws
 
-from bluegreen.aws import READ_BURST, READS_PER_SECOND, Sessions, Where, endpoint_of, role_session_name, translate
+from bluegreen.aws import READ_BURST, READS_PER_SECOND, Life, Sessions, Where, endpoint_of, role_session_name, translate
 from bluegreen.errors import AccessDenied, BalancerError, OutcomeUnknown, Rejected, Throttled, Unreachable
 from tests.balancers.aws_rig import REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server
 
@@ -166,6 +166,25 @@ async def test_a_roles_keys_are_renewed_before_they_end(
     once = proxy.sent["AssumeRole"]
     await sessions.identity(where)
     assert (proxy.sent["AssumeRole"] > once) is renewed
+
+
+@pytest.mark.parametrize(("lasting", "lasts"), [(timedelta(hours=1), True), (timedelta(minutes=5), False)])
+async def test_how_long_a_roles_keys_are_good_for_is_told(
+    sessions: Sessions, proxy: FaultProxy, lasting: timedelta, lasts: bool
+) -> None:
+    until = datetime.now(UTC).replace(microsecond=0) + lasting
+    proxy.faults["AssumeRole"] = "answer"
+    proxy.answers["AssumeRole"] = keys_until(until)
+    assert await sessions.life(Where(REGION, role=ROLE, endpoint_url=proxy.url)) == Life(until, lasts)
+
+
+async def test_keys_without_an_end_last_and_keys_that_cannot_be_had_are_said(
+    sessions: Sessions, proxy: FaultProxy
+) -> None:
+    assert await sessions.life(Where(REGION)) == Life(None, lasts=True)
+    proxy.faults["AssumeRole"] = "deny"
+    with pytest.raises(AccessDenied):
+        await sessions.life(Where(REGION, role=ROLE, endpoint_url=proxy.url))
 
 
 async def test_keys_that_have_ended_are_never_used(sessions: Sessions, proxy: FaultProxy) -> None:

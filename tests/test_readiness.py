@@ -12,7 +12,7 @@ from tests.virtual import run
 
 
 def test_a_warm_side_that_dies_in_mid_bake_is_told_and_moves_nothing(tmp_path: Path) -> None:
-    world = World(tmp_path)
+    world = World(tmp_path, proving=True)
 
     async def main() -> None:
         async with world.engine() as driver:
@@ -21,10 +21,13 @@ def test_a_warm_side_that_dies_in_mid_bake_is_told_and_moves_nothing(tmp_path: P
             await asyncio.sleep(20)
             assert documents.service(driver.engine, world.clock.now())["warm"]["ready"]
             world.balancer.set_targets("blue", (Target("blue", TargetState.UNHEALTHY),))
-            await asyncio.sleep(20)
+            await asyncio.sleep(30)
             warm = documents.service(driver.engine, world.clock.now())["warm"]
             assert not warm["ready"]
-            assert warm["reasons"] == ["point: 0 of 1 targets of blue are healthy, wanted 1"]
+            assert warm["reasons"] == [
+                "point: blue healthy: 0 of 1 targets of blue are healthy, wanted 1",
+                "point: capacity: 0 healthy for the load of 1 in green, wanted 1",
+            ]
             assert await driver.ended() is Condition.COMPLETED
             assert world.shares("green") == [50, 500, WHOLE]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from bluegreen.aws import Sessions, Where
+from bluegreen.aws import Life, Sessions, Where
 from bluegreen.balancers.elbv2_actions import Action
 from bluegreen.config.schema import ElbV2Point
 from bluegreen.errors import Rejected
@@ -81,6 +81,10 @@ class ElbV2Api:
     async def identity(self) -> str:
         """The ARN that AWS knows the daemon by at this point."""
         return await self._sessions.identity(self.where, self._timeout)
+
+    async def life(self) -> Life:
+        """How long the daemon's credentials at this point are good for."""
+        return await self._sessions.life(self.where, self._timeout)
 
     async def simulate(self, principal: str, action: str) -> dict[str, Any]:
         """IAM's opinion on whether `principal` may do `action` here: an EvaluationResult."""

@@ -28,12 +28,13 @@ async def examine(api: ElbV2Api, point: str, groups: Groups) -> tuple[Finding, .
         ("rules before it", look.rules_before),
         ("stickiness", look.stickiness),
         ("permission", look.permission),
+        ("credentials", look.credentials),
     ):
         try:
             ok, summary, advice = await probe()
         except BalancerError as error:
             ok, summary, advice = False, error.what, error.advice
-        acceptable = name in ("stickiness", "permission")  # a wrong guess there is refused by AWS at the write
+        acceptable = name in ("stickiness", "permission", "credentials")  # a wrong guess is refused by AWS at the write
         found.append(Finding(f"{point}: {name}", ok, summary, advice, acceptable))
     return tuple(found)
 
@@ -129,6 +130,16 @@ class _Look:
         except BalancerError as error:
             return True, f"{action} is not proven: {error.what}", "allow iam:SimulatePrincipalPolicy to have it proven"
         return _judged(result, action, principal)
+
+    async def credentials(self) -> Seen:
+        """How long they are good for: what ends in mid-shift ends the way back, too."""
+        life = await self._api.life()
+        if life.until is None:
+            return True, "no end is told of the credentials", ""
+        if not life.lasts:
+            what = f"the credentials end at {life.until:%Y-%m-%d %H:%M:%S} UTC, and nothing has renewed them"
+            return False, what, "renew them where the daemon gets them from"
+        return True, f"the credentials are good until {life.until:%Y-%m-%d %H:%M:%S} UTC", ""
 
     async def _all(self) -> list[Action]:
         if self._read is None:

@@ -22,7 +22,7 @@ from bluegreen.errors import ConfigError, ExitCode
 @click.argument("version")
 @click.option("--artifact", metavar="DIGEST", help="The artifact's digest.")
 @click.option("--changes", type=click.Path(path_type=Path), metavar="FILE", help="The change manifest (YAML or JSON).")
-@click.option("--replace-warm", is_flag=True, help="Deploy over a protected warm environment: no failback to it then.")
+@click.option("--replace-warm", is_flag=True, help="Deploy over a protected warm environment; needs --reason.")
 @click.option("--reason", help="Why; it stands in the journal.")
 @cause_options
 @click.option("--wait", is_flag=True, help="Show progress; end with the deployment's exit code.")

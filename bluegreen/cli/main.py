@@ -35,6 +35,7 @@ VERBS = {
     "flag": ("flag", "Feature flags: a smaller way out than a failback."),
     "release": ("acts", "Let the warm environment go."),
     "failback": ("failback", "Move the traffic back. Only ever by a person."),
+    "ready": ("ready", "Whether a failback is possible right now: every proof with its age."),
     "explain": ("explain", "Why things are as they are, and which ways there are."),
     "lessons": ("lessons", "What halts have taught; what one came from."),
     "guard": ("guard", "Preflight checks made of halts: first in shadow, then enforcing."),

@@ -168,7 +168,7 @@ def warm_lines(warm: Document, now: datetime | None, ink: Ink) -> list[str]:
     ready = ink("ready", "good") if warm["ready"] else ink("NOT READY", "bad")
     proven = f", proven {when(warm['proven_at'], now)}" if warm.get("proven_at") else ", never proven"
     lines = [f"{ink('warm', 'head')}  {warm['environment']}: {ready} for a failback{proven}"]
-    lines += [f"      {ink('!!', 'bad')} {clean(reason)}" for reason in warm.get("reasons") or []]
+    lines += [line for reason in warm.get("reasons") or [] for line in hanging(f"      {ink('!!', 'bad')} ", reason)]
     return [*lines, f"      since {when(warm['since'], now)}, protected until {until(warm['protected_until'], now)}"]
 
 

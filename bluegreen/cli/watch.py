@@ -78,7 +78,7 @@ def _show(screen: Screen, document: Document, seen: dict[str, Document]) -> None
 def _lasting(service: Document) -> Document:
     """Without what changes by the mere passing of time."""
     kept = {key: value for key, value in service.items() if key not in ("as_of", "warm", "switch_points", "switch")}
-    for name, passing in (("warm", ("proven_at",)), ("switch", ("alive_at", "alive", "watched_seconds"))):
+    for name, passing in (("warm", ("proven_at", "proofs")), ("switch", ("alive_at", "alive", "watched_seconds"))):
         kept[name] = {key: value for key, value in (service.get(name) or {}).items() if key not in passing}
     points = service.get("switch_points") or {}
     kept["switch_points"] = {name: {**point, "read_at": None} for name, point in points.items()}

@@ -21,6 +21,7 @@ from bluegreen.config.flags import FlagSource as FlagSource
 from bluegreen.config.model import Model as Model
 from bluegreen.config.notify import Notifier as Notifier
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
+from bluegreen.config.warm import Warm as Warm
 from bluegreen.model import WHOLE, Answer
 
 BLOCKED_SECONDS = 20.0
@@ -191,6 +192,7 @@ class Service(Model):
     gates: list[Check] = Field(default_factory=list, description="looked at all through shift and bake")
     bake: Duration = Field(0.0, description="how long the gates are looked at after the last step")
     keep_warm: Duration = Field(14400.0, description="protected time of the previous environment")
+    warm: Warm = Field(default_factory=Warm)
     failback: Failback = Field(default_factory=Failback)
     health: Health = Field(default_factory=Health)
     evidence: list[EvidenceCommand] = Field(

@@ -19,6 +19,7 @@ from bluegreen.control import (
     lessons_routes,
     line_routes,
     openapi,
+    warm_routes,
 )
 from bluegreen.control.exchange import CAUSE, DOOR, Door, answer, asked, given, number, read_body, whole
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
@@ -48,6 +49,7 @@ def build_app(door: Door) -> web.Application:
             web.post("/v1/services/{service}/failback", failback),
             web.post("/v1/services/{service}/deployments", deploy),
             web.get("/v1/services/{service}/history", history),
+            *warm_routes.ROUTES,
             *[web.post(f"/v1/services/{{service}}/{verb}", ask) for verb in VERBS],
             web.get("/v1/switches/{id}", switch),
             web.get("/v1/events", events),
@@ -230,7 +232,7 @@ async def ask(request: web.Request) -> web.Response:
 
 def _etag(document: Mapping[str, Any]) -> str:
     """The revision, and a digest of all that can change without an entry in the journal, but for times of reading."""
-    times = {"as_of", "read_at", "proven_at", "alive_at", "alive", "written_at"}
+    times = {"as_of", "read_at", "proven_at", "proofs", "alive_at", "alive", "written_at"}
 
     def lasting(value: Any) -> Any:
         if isinstance(value, dict):

@@ -15,6 +15,7 @@ from bluegreen.control import (
     flag_documents,
     lessons_documents,
     line_documents,
+    warm_documents,
     ways_documents,
 )
 from bluegreen.control.values import shares, time
@@ -26,14 +27,11 @@ from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.fleet import DeploymentPlan, FailbackPlan
 from bluegreen.life import Sign
-from bluegreen.model import Condition, Finding, Phase, Warm, percent
+from bluegreen.model import Condition, Finding, Phase, percent
 from bluegreen.observe import Seen
 from bluegreen.ports import Gathering
 
 Document = dict[str, Any]
-
-PROOF_SECONDS_MAX = 60.0
-"""A proof of the warm environment that is older than this proves nothing."""
 
 
 def service(engine: ServiceEngine, now: datetime) -> Document:
@@ -50,7 +48,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "distrust": state.distrust,
         "environments": {name: _environment(name, state, seen) for name in engine.setup.environments},
         "switch_points": {name: _point(name, engine) for name in engine.ports().balancers},
-        "warm": _warm(state.last_warm(), engine, now),
+        "warm": warm_documents.warm(engine, now),
         "drift": drift_documents.drifts(state),
         "restore": drift_documents.restore(state),
         "flags": flag_documents.flags(state),
@@ -148,11 +146,12 @@ def deployment_plan(service_name: str, version: str, plan: DeploymentPlan) -> Do
 def failback_plan(engine: ServiceEngine, plan: FailbackPlan, now: datetime) -> Document:
     """What a failback would do."""
     state, seen = engine.state, engine.seen
-    warm = _warm(state.last_warm(), engine, now)
+    warm = warm_documents.warm(engine, now)
     target = _side(plan.target, state, seen)
-    if target is not None:
-        proof = warm if warm and warm["environment"] == plan.target else _proof(plan.target or "", engine, now)
-        keys = ("ready", "proven_at", "reasons", "since", "protected_until")
+    if target is not None and plan.target is not None:
+        is_warm = warm is not None and warm["environment"] == plan.target
+        proof = warm if warm and is_warm else warm_documents.proven(engine, plan.target, now)
+        keys = ("ready", "proven_at", "reasons", "proofs", "since", "protected_until")
         target.update({key: proof.get(key) for key in keys})
     return {
         "plan": plan.id,
@@ -222,35 +221,6 @@ def _point(name: str, engine: ServiceEngine) -> Document:
         "agrees": None if name in state.in_doubt else agrees,
         "error": one.error if one else "",
     }
-
-
-def _warm(warm: Warm | None, engine: ServiceEngine, now: datetime) -> Document | None:
-    if warm is None:
-        return None
-    return {
-        "environment": warm.environment,
-        **_proof(warm.environment, engine, now),
-        "since": time(warm.since),
-        "protected_until": time(warm.protected_until),
-    }
-
-
-def _proof(environment: str, engine: ServiceEngine, now: datetime) -> Document:
-    """Whether an environment could take the traffic, by the last look at the balancers."""
-    reasons, enough = [], engine.ports().failback_health
-    for name in engine.ports().balancers:
-        one = engine.seen.get(name)
-        if one is None or one.weights is None:
-            reasons.append(f"{name} cannot be read: {one.error if one else 'not read yet'}")
-            continue
-        registered, healthy = len(one.targets.get(environment, ())), one.healthy(environment)
-        if healthy < (wanted := enough.of(registered)):
-            reasons.append(f"{name}: {healthy} of {registered} targets of {environment} are healthy, wanted {wanted}")
-        if (age := (now - one.at).total_seconds()) > PROOF_SECONDS_MAX:
-            reasons.append(f"{name} was read {age:.0f} s ago")
-    reasons += [f"{name} shows other weights than the journal says" for name in engine.state.drift]
-    proven = min((one.at for one in engine.seen.values()), default=None)
-    return {"ready": not reasons, "proven_at": time(proven), "reasons": reasons}
 
 
 def _side(name: str | None, state: ServiceState, seen: Mapping[str, Seen]) -> Document | None:

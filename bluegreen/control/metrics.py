@@ -12,7 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from bluegreen import __version__
-from bluegreen.control.documents import PROOF_SECONDS_MAX, service
+from bluegreen.control import warm_documents
 from bluegreen.core import events as ev
 from bluegreen.core.events import Entry
 from bluegreen.fleet import Fleet
@@ -125,13 +125,19 @@ class _State(Collector):
         state = _gauge("switch_state", "The switch that is open: 1 in its condition", "service", "kind", "condition")
         halted = _gauge("halted", "1 while a person is awaited at a halt", "service")
         awaiting = _gauge("awaiting_operator_seconds", "How long a person has been awaited", "service")
-        ready = _gauge("failback_ready", "1 while a failback is possible by the last proof", "service")
-        age = _gauge("failback_proof_age_seconds", "Age of the last proof of the warm environment", "service")
         claimed = _gauge("halt_claimed", "1 while somebody has said of a halt: I have it", "service")
         waited = CounterMetricFamily(
             "bluegreen_operator_wait_seconds",
             "Time in which a person was awaited, at halts and approvals",
             labels=["service"],
+        )
+        ready = _gauge(
+            "failback_ready", "1 while a failback is possible: lawful, and every proof is good and fresh", "service"
+        )
+        age = _gauge(
+            "failback_proof_age_seconds",
+            "Age of the oldest proof of the way back; absent where there is none",
+            "service",
         )
         ails = _gauge("journal_ails", "1 while something ails the journal: nothing but a failback goes on")
         ails.add_metric([], int(self._fleet.store.trouble is not None))
@@ -155,10 +161,9 @@ class _State(Collector):
             claimed.add_metric([name], int(line.claim is not None))
             waiting = max((now - line.since).total_seconds(), 0.0) if line.since is not None else 0.0
             waited.add_metric([name], line.waited + waiting)
-            warm = service(engine, now)["warm"]
-            ready.add_metric([name], int(bool(warm and warm["ready"])))
-            seen = min((one.at for one in engine.seen.values()), default=None)
-            age.add_metric([name], max((now - seen).total_seconds(), 0.0) if seen else PROOF_SECONDS_MAX)
+            ready.add_metric([name], int(warm_documents.ready(engine, now)["ready"]))
+            if (oldest := warm_documents.proof_age(engine, now)) is not None:
+                age.add_metric([name], oldest)
         return (weight, readable, drifted, state, halted, awaiting, ready, age, ails, claimed, waited)
 
 

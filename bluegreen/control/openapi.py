@@ -73,6 +73,9 @@ def _paths() -> Schema:
             "get": _get("What a deployment would do", "Object", ["service"], {"version": _TEXT, "artifact": _TEXT})
         },
         f"{service}/history": {"get": _get("Past switches, newest first", "Object", ["service"], {"limit": _TEXT})},
+        f"{service}/ready": {
+            "get": _get("Whether a failback is possible right now: every proof with its age", "Ready", ["service"])
+        },
         f"{service}/failback": {
             "get": _get("What a failback would do: the plan to name when asking for it", "Object", ["service"]),
             "post": _post("Move the traffic back", _failback_body(), required=True),
@@ -230,7 +233,10 @@ def _deployment_body() -> Schema:
             "artifact": {"type": "string", "description": "the artifact's digest"},
             "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
             "halt": {"type": "string", "description": "the halt that this answers; refused when it is another one now"},
-            "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
+            "replace_warm": {
+                "type": "boolean",
+                "description": "give up a protected warm environment for it; needs a reason",
+            },
             "reason": _TEXT,
             **_CAUSE,
         },
@@ -279,6 +285,15 @@ def _schemas() -> Schema:
         "runs": _MAYBE_TEXT, "given": _MAYBE_TEXT, "same": {"type": ["boolean", "null"]}, "at": _TEXT, "summary": _TEXT,
         "targets": _TEXT,
     }  # fmt: skip
+    proof = {
+        "check": _TEXT, "ok": {"type": "boolean"}, "fresh": {"type": "boolean"}, "summary": _TEXT, "advice": _TEXT,
+        "proven_at": _TEXT, "age_seconds": {"type": "number"}, "valid_seconds": {"type": "number"},
+    }  # fmt: skip
+    ready = {
+        "service": _TEXT, "as_of": _TEXT, "environment": _MAYBE_TEXT, "version": _MAYBE_TEXT,
+        "ready": {"type": "boolean"}, "lawful": {"type": "boolean"}, "reasons": {"type": "array", "items": _TEXT},
+        "proven_at": _MAYBE_TEXT, "lost_since": _MAYBE_TEXT, "proofs": {"type": "array", "items": _ref("Proof")},
+    }  # fmt: skip
     problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT}
     return {
         "Object": {"type": "object"},
@@ -286,6 +301,8 @@ def _schemas() -> Schema:
         "Flags": {"type": "object", "required": list(flags), "properties": flags},
         "Artifact": {"type": "object", "required": list(artifact), "properties": artifact},
         **_ways_schemas(),
+        "Proof": {"type": "object", "required": list(proof), "properties": proof},
+        "Ready": {"type": "object", "required": list(ready), "properties": ready},
         "Switch": {"type": "object", "required": list(switch), "properties": switch},
         "Service": {"type": "object", "required": list(service), "properties": service},
         "Services": {

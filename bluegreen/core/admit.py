@@ -153,13 +153,16 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
     if expired:
         return expired[0].environment
     if warm and request.replace_warm:
+        if not request.reason.strip():
+            what = f"giving up {warm[0].environment}, which is kept warm for a failback, needs a reason"
+            raise Refused(what, "say why: --reason TEXT")
         return warm[0].environment
     if warm:
         raise Refused(
             f"no idle environment: {warm[0].environment} is kept warm for a failback until "
             f"{warm[0].protected_until:%Y-%m-%d %H:%M:%S} UTC",
             f"wait, let it go (bluegreen release {state.service} --environment {warm[0].environment}), "
-            "or deploy with --replace-warm",
+            "or deploy with --replace-warm and --reason",
         )
     carrying = ", ".join(
         f"{name} carries {percent(state.share(name))}" for name in request.pinned.environments if state.share(name)

@@ -169,7 +169,7 @@ def _forward(scene: Scene) -> Way:
 def _new_version(scene: Scene, *, replace_warm: bool) -> Way:
     state, switch = scene.state, scene.state.open_switch
     pinned = scene.pinned(scene.deployment)
-    request = ad.Deploy(switch="?", version="?", pinned=pinned, replace_warm=replace_warm)
+    request = ad.Deploy(switch="?", version="?", pinned=pinned, replace_warm=replace_warm, reason=".")
     command = f"bluegreen deploy {state.service} VERSION" + (' --replace-warm --reason "…"' if replace_warm else "")
     label = "roll forward" if switch is not None and switch.condition is Condition.HALTED else "deploy"
     try:

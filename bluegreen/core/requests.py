@@ -50,6 +50,7 @@ class Deploy(Request):
     artifact: str | None = None
     replace_warm: bool = False
     changes: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,7 +115,7 @@ def test_a_visitor_sees_the_switch_and_ctrl_c_leaves_nothing_behind(home):
     assert config is not None
     assert len(left_behind(home)) >= 5  # the demo, HAProxy's two, v1, v2, the daemon
 
-    halted = bluegreen(config[1], "deploy", "shop", "v3", "--replace-warm", "--wait")
+    halted = bluegreen(config[1], "deploy", "shop", "v3", "--replace-warm", "--reason", "a test", "--wait")
     assert halted.returncode == ExitCode.HALTED, halted
     assert "orders" in bluegreen(config[1], "explain", "shop").stdout
     assert "HALTED" in read_until(process, "HALTED")

@@ -473,6 +473,7 @@ async def test_a_good_point_has_no_fault_and_its_permission_is_not_proven(
         "edge: rules before it",
         "edge: stickiness",
         "edge: permission",
+        "edge: credentials",
     ]
     assert all(finding.ok for finding in findings.values()), findings
     assert "not proven" in findings["edge: permission"].summary  # moto has no simulation

@@ -34,6 +34,7 @@ smoke: [{name: ticket, command: [/bin/sh, -c, "test ! -e bad"]}]
 shift: {steps: [50%, 100%], wait: 200ms}
 bake: 200ms
 health: {every: 50ms}
+warm: {every: 1s}
 """
 
 

@@ -81,6 +81,16 @@ class TestInABrowser:
         assert TOKEN not in await page.run("document.documentElement.outerHTML")
         assert await page.run("document.title") == "bluegreen"
 
+    async def test_the_way_back_is_seen_with_every_proof(self, endpoint: Endpoint, page: Page) -> None:
+        await endpoint.deployed()
+        await page.sees("Ready for a failback, proven", "What was proven")
+        await page.run(
+            "[...document.querySelectorAll('details')].find((one) => one.dataset.key.startsWith('proven ')).open = true"
+        )
+        await page.sees("ok memory: weights", "ok ticket: ", "s ago")
+        (endpoint.directory / "services" / "bad").touch()
+        await page.sees("NOT ready for a failback: ticket: ", "FAILED ticket: ")
+
     async def test_a_halt_is_seen_with_its_evidence_and_the_ways_on(self, endpoint: Endpoint, page: Page) -> None:
         (endpoint.directory / "services" / "bad").touch()
         await endpoint.deployed()

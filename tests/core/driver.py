@@ -335,6 +335,7 @@ class Driver:
                 version=str(number),
                 pinned=pinned(setting.plan, setting.environments),
                 replace_warm=setting.replace_warm,
+                reason="no room",
             ),
             "failback": ad.Failback(switch=new, pinned=pinned(setting.back, setting.environments), reason="errors"),
             "approve": ad.Approve(),

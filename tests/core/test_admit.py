@@ -138,7 +138,9 @@ def test_a_deployment_goes_to_the_idle_environment_first():
 
 def test_a_deployment_replaces_the_warm_environment_when_its_time_is_over_or_on_request():
     assert _candidate(deploy(), DEPLOYED, later=3700) == "blue"
-    assert _candidate(deploy(replace_warm=True), DEPLOYED) == "blue"
+    assert _candidate(deploy(replace_warm=True, reason="no room"), DEPLOYED) == "blue"
+    with pytest.raises(Refused, match=r"giving up blue, .* needs a reason"):
+        _candidate(deploy(replace_warm=True), DEPLOYED)
     assert _candidate(deploy(), f"{DEPLOYED} released") == "blue"
 
 

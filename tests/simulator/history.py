@@ -20,6 +20,7 @@ from bluegreen.engine import ServiceEngine
 from bluegreen.errors import StoreError
 from bluegreen.fleet import Fleet
 from bluegreen.model import Condition
+from bluegreen.warm import WarmKeeper
 from tests.faults.points import PointedStore, PointedWorkshop
 from tests.invariants import DAEMON, Law, LawBroken, broken
 from tests.simulator import needless
@@ -108,7 +109,7 @@ async def _live(world: World, life: Life, over: float) -> bool:
     store = PointedStore(world.journal, life.reached)
     engine = ServiceEngine(
         world.setup(), store, world.clock, PointedWorkshop(world, life.reached), lambda _: None,
-        lambda: f"{next(world.ids):06}", OBSERVE_EVERY,
+        lambda: f"{next(world.ids):06}", OBSERVE_EVERY, None, (WarmKeeper(world.clock).run,),
     )  # fmt: skip
     fleet, ended = Fleet([engine], store, world.clock), False
     try:

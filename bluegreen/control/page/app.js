@@ -6,7 +6,7 @@ import { ask } from "./dialog.js";
 import { badge, card, element, entry, freshen, setClock, stateOf, tick, waits } from "./view.js";
 
 const LOOK_MS = 2000, OLD_MS = 7000, ENTRIES_MAX = 30, RETRY_MS = 1000, RETRY_MS_MAX = 15_000;
-const TIMES = new Set(["as_of", "read_at", "proven_at", "alive_at", "alive"]); // they change with each look
+const TIMES = new Set(["as_of", "read_at", "proven_at", "proofs", "alive_at", "alive"]); // they change with each look
 const find = (id) => document.getElementById(id);
 const shown = new Map(); // service -> { text, node }
 const health = { looked: null, failure: "", stream: "connecting", last: null, since: null };

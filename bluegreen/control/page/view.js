@@ -87,6 +87,7 @@ export function freshen(card, service) {
     const found = card.querySelector(`time[data-key="${CSS.escape(key)}"]`);
     if (found && at) found.setAttribute("datetime", at);
   }
+  card.querySelector('[data-key="proofs"]')?.replaceChildren(...proofs(service.warm));
   const alive = card.querySelector('[data-key="alive what"]');
   if (alive) alive.textContent = service.switch?.alive ?? "";
 }
@@ -246,7 +247,17 @@ function environment(name, side, service) {
       inFlight ? element("span", { class: "quiet" }, `, ${inFlight} in flight`) : null),
     ill.length ? element("details", { "data-key": `targets ${name}` }, element("summary", {}, `${ill.length} not healthy`), element("ul", {}, ill.map((target) => element("li", {}, `${target.id}: ${target.state}${target.reason ? `, ${target.reason}` : ""}`)))) : null,
     warm ? element("p", { class: warm.ready ? "" : "bad" }, warm.ready ? "Ready for a failback, proven " : `NOT ready for a failback: ${warm.reasons.join("; ")}. Looked at `, warm.proven_at ? age(warm.proven_at, "proven") : "never") : null,
+    warm ? element("details", { "data-key": `proven ${name}` }, element("summary", {}, "What was proven"), element("ul", { class: "findings", "data-key": "proofs" }, proofs(warm))) : null,
     warm ? element("p", { class: "quiet" }, `protected until ${local(warm.protected_until)}`) : null);
+}
+
+/** Every proof of the warm environment with its age; what does not hold comes first. */
+function proofs(warm) {
+  const found = [...(warm?.proofs ?? [])].sort((a, b) => (a.ok && a.fresh) - (b.ok && b.fresh));
+  return found.map((proof) => element("li", {},
+    element("strong", { class: proof.ok && proof.fresh ? "" : "bad" }, proof.ok ? (proof.fresh ? "ok " : "OLD ") : "FAILED "),
+    `${proof.check}: ${proof.summary} `, element("span", { class: "quiet" }, age(proof.proven_at)),
+    proof.advice && !proof.ok ? ` (${proof.advice})` : ""));
 }
 
 // --- the switch ---
@@ -337,9 +348,9 @@ function refused(service) {
 
 export function entry(event, several) {
   const kind = event.kind.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
-  const data = event.data, told = data.summary ?? data.check ?? data.step ?? data.version ?? (data.who ? `${data.who}: ${data.what}` : data.what) ?? data.reason ?? "";
+  const data = event.data, told = data.summary ?? data.check ?? data.step ?? data.version ?? (data.who ? `${data.who}: ${data.what}` : data.what) ?? data.reason ?? data.reasons?.join("; ") ?? "";
   const shares = Object.entries(data.split ?? {}).map(([name, tenths]) => `${name} ${tenths / 10}%`).join(", ");
-  return element("li", { class: ["Halted", "DriftSeen", "RestoreRefused"].includes(event.kind) ? "bad" : "" },
+  return element("li", { class: ["Halted", "DriftSeen", "RestoreRefused", "WarmReadinessLost"].includes(event.kind) ? "bad" : "" },
     element("time", { title: event.at }, local(event.at).slice(11)),
     element("span", {}, element("strong", {}, several ? `${event.service} ${kind}` : kind), told ? ` ${plain(told)}` : "", data.point ? ` ${data.point}` : "", shares ? `: ${shares}` : "",
       event.by === "daemon" && !event.reason ? "" : element("span", { class: "quiet" }, ` by ${event.by}${event.reason ? `: ${event.reason}` : ""}`)));
