@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from bluegreen.cli import service_lines
+from bluegreen.cli.debt_lines import debt_lines
 from bluegreen.cli.findings import finding_lines, hanging, option_lines
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.settings import Settings, Verb, service_argument
@@ -43,7 +44,7 @@ def lines(service: Document, switch: Document | None, ink: Ink) -> list[str]:
         told = halt_lines(service, switch, now, ink)
     else:
         told = _steady(service, switch, now, ink)
-    return [*told, "", *_ways(service, ink)]
+    return [*told, *debt_lines(service, ink), "", *_ways(service, ink)]
 
 
 def halt_lines(service: Document, switch: Document, now: datetime | None, ink: Ink) -> list[str]:

@@ -183,6 +183,10 @@ class Service(Model):
     guards: list[Check] = Field(
         default_factory=list, description="extra preflight checks; the built-in ones always run"
     )
+    depends_on: list[Name] = Field(
+        default_factory=list,
+        description="services that this one calls: what was deployed of them is in the report on a failback",
+    )
 
     def point_names(self) -> tuple[str, ...]:
         """Every switch point's name, in the file's order: its own, or one made of its kind and place."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from bluegreen.cards import CardKeeper
-from bluegreen.control import drift_documents
+from bluegreen.control import debts_documents, drift_documents
 from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
@@ -16,7 +16,8 @@ from bluegreen.core.events import Entry
 from bluegreen.core.halts import Option, options
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
-from bluegreen.fleet import DeploymentPlan, FailbackPlan
+from bluegreen.failback_plan import FailbackPlan
+from bluegreen.fleet import DeploymentPlan
 from bluegreen.life import Sign
 from bluegreen.model import Condition, Finding, Phase, Warm, percent
 from bluegreen.observe import Seen
@@ -46,6 +47,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "restore": drift_documents.restore(state),
         "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
         "journal": finding(engine.trouble) if engine.trouble else None,
+        "debts": debts_documents.debts(state),
         "card": _card(engine.card) if engine.card else None,
         "switch": switch(state.switch, state, lawful, engine.sign) if state.switch else None,
         "options": lawful,
@@ -71,6 +73,7 @@ def switch(one: Switch, state: ServiceState, lawful: Sequence[Document] = (), si
         "requested_by": one.requested_by,
         "reason": one.reason,
         "changes": json.loads(one.changes) if one.changes else None,
+        "acknowledged": list(one.acknowledged),
         "started_at": time(one.started_at),
         "changed_at": time(one.changed_at),
         "ended_at": time(one.ended_at),
@@ -149,7 +152,7 @@ def failback_plan(engine: ServiceEngine, plan: FailbackPlan, now: datetime) -> D
             if name in plan.after
         ],
         "steps": [percent(share) for share in plan.steps],
-        "lines": [],
+        **debts_documents.report(plan.report),
     }
 
 

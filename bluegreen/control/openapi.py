@@ -71,6 +71,11 @@ def _paths() -> Schema:
             "post": _post("Move the traffic back", _failback_body(), required=True),
         },
         f"{service}/deployments": {"post": _post("Start a deployment", _deployment_body(), required=True)},
+        f"{service}/debts": {
+            "get": _get("What failbacks have left wrong on purpose", "Object", ["service"]),
+            "post": _post("Acknowledge debts, own one, or say that one is paid", _debts_body(), required=True),
+        },
+        "/v1/schemas/changes.json": {"get": _get("The JSON Schema of a change manifest", "Object")},
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/events": {
             "get": _get("The journal: a page, or with Accept: text/event-stream a live stream", "Object", [],
@@ -134,8 +139,26 @@ def _failback_body() -> Schema:
         "properties": {
             "plan": {"type": "string", "description": "the id from GET; refused when the state is another one now"},
             "reason": {"type": "string", "minLength": 1},
-            "acknowledge": {"type": "array", "items": _TEXT},
-            "confirm": {"type": "string", "description": "the service's name"},
+            "acknowledge": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "the id of each unsafe line of the report: one that is missing is refused",
+            },
+            "confirm": {"type": "string", "description": "the service's name; required where there are unsafe lines"},
+        },
+    }
+
+
+def _debts_body() -> Schema:
+    return {
+        "type": "object",
+        "description": "exactly one of acknowledge, own and paid",
+        "properties": {
+            "acknowledge": {"type": "array", "items": _TEXT, "description": "ids of debts; [] for all"},
+            "own": {"type": "string", "description": "a debt's id; `owner` sees to it"},
+            "owner": _TEXT,
+            "paid": {"type": "string", "description": "a debt's id; `reason` says how it was put right"},
+            "reason": _TEXT,
         },
     }
 
@@ -147,7 +170,10 @@ def _deployment_body() -> Schema:
         "properties": {
             "version": _TEXT,
             "artifact": {"type": "string", "description": "the artifact's digest"},
-            "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
+            "changes": {
+                "type": "array",
+                "description": "the change manifest (/v1/schemas/changes.json); [] says that nothing but code changed",
+            },
             "replace_warm": {"type": "boolean", "description": "give up a protected warm environment for it"},
             "reason": _TEXT,
         },
@@ -177,6 +203,7 @@ def _schemas() -> Schema:
         "drift": {"type": "array", "items": _ref("Drift")},
         "restore": {"type": ["object", "null"]},
         "journal": {"type": ["object", "null"]},
+        "debts": {"type": "array", "items": _ref("Debt")},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
         "options": {"type": "array", "items": _ref("Option")},
     }
@@ -184,9 +211,14 @@ def _schemas() -> Schema:
         "id": _TEXT, "switch_point": _TEXT, "expected": _SHARES, "shown": _SHARES, "what": _TEXT, "since": _TEXT,
         "last_good": _MAYBE_TEXT, "hands": {"type": "array"}, "left": {"type": ["object", "null"]}, "refused": _TEXT,
     }  # fmt: skip
+    debt = {
+        "id": _TEXT, "topic": _TEXT, "what": _TEXT, "since": _TEXT, "switch": _TEXT, "owner": _MAYBE_TEXT,
+        "acknowledged": {"type": "boolean"}, "acknowledged_by": _TEXT, "acknowledged_at": _MAYBE_TEXT,
+    }  # fmt: skip
     problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT}
     return {
         "Object": {"type": "object"},
+        "Debt": {"type": "object", "required": list(debt), "properties": debt},
         "Drift": {"type": "object", "required": list(drift), "properties": drift},
         "Option": {"type": "object", "required": list(option), "properties": option},
         "Switch": {"type": "object", "required": list(switch), "properties": switch},

@@ -14,6 +14,7 @@ from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.codec import KINDS
 from bluegreen.core.decide import next_step
+from bluegreen.core.notes import NoteEvent
 from bluegreen.core.phases import CONDITIONS, TRANSITIONS, IllegalTransition, apply
 from bluegreen.model import Condition, Phase
 from tests.builders import OPERATOR, SHIFTING, at, halted, record, state_after, the_switch
@@ -23,6 +24,7 @@ OF_THE_SERVICE = {
     ev.Baseline, ev.Adopted, ev.DriftSeen, ev.DriftGone, ev.PointForgotten, ev.WarmReleased, ev.CardTaken,
     ev.Distrusted, ev.ClockMoved, *OF_DRIFT,
 }  # fmt: skip
+NOTES = {kind for kind in KINDS.values() if issubclass(kind, NoteEvent)}
 BEGINS = {ev.Requested}
 OPERATORS = {
     ev.Requested, ev.Adopted, ev.WarmReleased, ev.Paused, ev.Approved, ev.Resumed, ev.Promoted, ev.CheckAccepted,
@@ -43,8 +45,8 @@ def test_every_event_is_in_both_tables_or_belongs_to_the_service():
     by_phase = {event for moves in TRANSITIONS.values() for event in moves}
     by_condition = {event for moves in CONDITIONS.values() for event in moves}
     assert by_phase == by_condition
-    assert set(KINDS.values()) == by_phase | OF_THE_SERVICE | BEGINS
-    assert not by_phase & (OF_THE_SERVICE | BEGINS)
+    assert set(KINDS.values()) == by_phase | OF_THE_SERVICE | BEGINS | NOTES
+    assert not by_phase & (OF_THE_SERVICE | BEGINS | NOTES)
 
 
 def test_an_end_has_no_way_on():
@@ -124,4 +126,4 @@ def _one_of_each(live: str) -> Sequence[ev.Event]:
 
 
 def test_one_of_each_is_all_of_them():
-    assert {type(event) for event in _one_of_each("blue")} == set(KINDS.values()) - OF_THE_SERVICE - BEGINS
+    assert {type(event) for event in _one_of_each("blue")} == set(KINDS.values()) - OF_THE_SERVICE - BEGINS - NOTES
