@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen import failback_plan
 from bluegreen.core import admit as ad
 from bluegreen.core import unknown
 from bluegreen.core.admit_drift import answered
+from bluegreen.core.event import Event
+from bluegreen.core.notes import debts
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import BadRequest, NotFound, Refused, StateMoved
+from bluegreen.errors import BadRequest, NotFound, Refused
+from bluegreen.failback_plan import FailbackPlan
 from bluegreen.model import Finding, Weights, percent
 from bluegreen.observe import ANSWER_SECONDS, Seen
 from bluegreen.ports import Clock, Store
@@ -31,21 +33,6 @@ FAILBACK_EVIDENCE_SECONDS = 2.0
 """How long an answer to a halt waits for the evidence to be sealed; nobody who fails back is kept waiting longer."""
 DRIFT_VERBS = ("adopt", "restore", "leave")
 _VERSION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+:@/~-]{0,127}")
-
-
-@dataclass(frozen=True, slots=True)
-class FailbackPlan:
-    """What a failback would do now. `id` is pinned to the state that it was made from."""
-
-    id: str
-    lawful: bool
-    why_not: str
-    target: str | None
-    source: str | None
-    version: str | None
-    steps: tuple[int, ...]
-    now: Mapping[str, Weights]
-    after: Mapping[str, Weights]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,33 +106,41 @@ class Fleet:
         return _started(await engine.submit(request, ask))
 
     async def failback(
-        self, service: str, plan: str | None, ask: Ask, *, cause: str = "", note: str = ""
+        self, service: str, plan: str | None, ask: Ask, *,
+        acknowledge: Collection[str] = (), confirm: str | None = None, cause: str = "", note: str = "",
     ) -> Switch:  # fmt: skip
-        """Start a failback. `plan` is the id that the asker has seen; StateMoved when the state is another one now."""
-        engine = self.engine(service)
+        """Start a failback. `plan` is the id that the asker has seen: StateMoved when the state is another one now.
+        `acknowledge` has the id of each unsafe line of its report; with such lines, `confirm` is the service's name."""
+        engine, expects = self.engine(service), None
         await self.kept(service, FAILBACK_EVIDENCE_SECONDS)
         if ask.key is None or ask.key not in engine.state.keys:  # a repeated request finds its first answer
-            now = await self.failback_plan(service)
-            if plan is not None and now.lawful and plan != now.id:
-                raise StateMoved(f"plan {plan} was made from another state", f"look again: the plan is {now.id} now")
+            present = await failback_plan.make(engine, self.engines, self.clock.now(), asked_for=True)
+            failback_plan.must_be_said(service, present, plan, acknowledge, confirm)
+            expects = (present.target or "", present.switch)
         request = ad.Failback(
             switch=self._new_switch(engine), pinned=_pinned(engine, failback=True), reason=ask.reason,
-            cause=cause, note=note,
+            acknowledged=tuple(sorted(set(acknowledge))), expects=expects, cause=cause, note=note,
         )  # fmt: skip
         return _started(await engine.submit(request, ask))
 
     async def failback_plan(self, service: str) -> FailbackPlan:
-        """What a failback would do, from a look at the balancers taken now."""
+        """What a failback would do and what it risks, from a look at the balancers taken now."""
+        return await failback_plan.make(self.engine(service), self.engines, self.clock.now(), asked_for=False)
+
+    async def owe(
+        self, service: str, ask: Ask, *,
+        acknowledge: Sequence[str] | None = None, own: str = "", owner: str = "", paid: str = "",
+    ) -> None:  # fmt: skip
+        """One word on the debts that a failback left: `acknowledge` these (an empty list: all), who sees to the one
+        named by `own`, or that the one named by `paid` is put right. Raises BadRequest, NotFound."""
         engine = self.engine(service)
-        await engine.observe(ANSWER_SECONDS)
-        state, steps = engine.state, engine.setup.failback.steps
-        shown = {name: seen.weights for name, seen in engine.seen.items() if seen.weights is not None}
-        try:
-            target, source, version = ad.failback_target(state)
-        except Refused as refusal:
-            return FailbackPlan("", False, str(refusal), None, None, None, steps, shown, {})
-        after = {name: Weights.of({e: int(e == target) for e in engine.setup.environments}) for name in state.points}
-        return FailbackPlan(_plan_id(state, target, shown), True, "", target, source, version, steps, shown, after)
+
+        def entries(state: ServiceState) -> Sequence[Event]:
+            if acknowledge is not None:
+                return debts.acknowledge(state, acknowledge or None)
+            return debts.own(state, own, owner) if owner else debts.pay(state, paid)
+
+        await engine.note(entries, ask)
 
     async def deployment_plan(self, service: str, version: str, artifact: str | None) -> DeploymentPlan:
         """What a deployment would do, and what its preflight finds now."""
@@ -267,16 +262,6 @@ def _started(switch: Switch | None) -> Switch:
     if switch is None:
         raise AssertionError("an admitted request has a switch")
     return switch
-
-
-def _plan_id(state: ServiceState, target: str, shown: Mapping[str, Weights]) -> str:
-    """The same for the same facts: who is live, where it would go, which switch and halt are open, what the balancers
-    show."""
-    switch = state.open_switch
-    halt = switch.halt.id if switch and switch.halt else None
-    facts = [state.service, state.live, target, switch.id if switch else None, halt]
-    splits = {name: {e: weights.share(e) for e in weights} for name, weights in sorted(shown.items())}
-    return "fb-" + hashlib.sha256(json.dumps([facts, splits], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _described(engine: ServiceEngine, candidate: str, version: str, live: str) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from bluegreen.core.failback_facts import Clients
 from bluegreen.core.state import Hand
 from bluegreen.errors import BalancerError
 from bluegreen.model import Finding, Target, Weights
@@ -78,6 +79,9 @@ class _Balancer:
 
     async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
         return await self._inner.trace(since)
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        return await self._inner.clients(since, now)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from bluegreen.core.events import Entry, Record
+from bluegreen.core.failback_facts import Clients
 from bluegreen.core.readiness import Readiness
 from bluegreen.core.state import Hand, ServiceState
 from bluegreen.errors import BlueGreenError
@@ -82,6 +83,11 @@ class Balancer(Protocol):
     async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
         """Who changed the weights since then, oldest first, as far as is told yet; None where the provider tells
         nothing. Raises as `read` does."""
+        ...
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        """Whether clients stay with the side that served them, and how many requests each environment got from then
+        to `now` (None: never mind). What the balancer does not tell is None in it. Raises as `read` does."""
         ...
 
     async def close(self) -> None:
@@ -346,6 +352,7 @@ class Setup:
     failback: Plan
     config: str
     config_hash: str
+    depends_on: tuple[str, ...] = ()
 
 
 class Workshop(Protocol):

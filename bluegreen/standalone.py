@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,12 +68,15 @@ class Standalone:
         for environment in goals(engine.state):
             engine.readiness[environment] = proven_by_looks(engine, environment, self._fleet.clock)
 
-    async def failback(self, service: str, *, plan: str, reason: str) -> dict[str, Any]:
+    async def failback(
+        self, service: str, *, plan: str, reason: str, acknowledge: Collection[str] = (), confirm: str | None = None
+    ) -> dict[str, Any]:
         """Do it, to its end or to a halt; gives the switch. Nothing else of the service or of others is driven on."""
         engine = self._fleet.engine(service)
         await engine.take_over()
         await self._before()
-        started = await self._fleet.failback(service, plan, Ask(self._actor, reason))
+        ask = Ask(self._actor, reason)
+        started = await self._fleet.failback(service, plan, ask, acknowledge=acknowledge, confirm=confirm)
         async with asyncio.TaskGroup() as group:
             group.create_task(engine.run())
             while engine.state.open_switch is not None and engine.state.open_switch.condition is not Condition.HALTED:

@@ -43,6 +43,7 @@ def setup_of(service: schema.Service) -> Setup:
         failback=Plan(points=points, steps=tuple(service.failback.steps), wait_seconds=service.failback.wait),
         config=text,
         config_hash=config_hash(text),
+        depends_on=tuple(service.depends_on),
     )
 
 

@@ -18,7 +18,7 @@ from bluegreen.core.events import Entry
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import BlueGreenError
+from bluegreen.errors import BadRequest, BlueGreenError
 from bluegreen.fleet import Fleet
 from bluegreen.keepers import Keeper
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
@@ -254,7 +254,11 @@ class Driver:
         await self.fleet.ask("web", verb, OPERATOR, **more)
 
     async def failback(self) -> Switch:
-        return await self.fleet.failback("web", None, OPERATOR)
+        """With every unsafe line acknowledged, where there are any."""
+        try:
+            return await self.fleet.failback("web", None, OPERATOR)
+        except BadRequest as missing:
+            return await self.fleet.failback("web", None, OPERATOR, acknowledge=list(missing.errors), confirm="web")
 
     async def ended(self) -> Condition:
         """Until the switch is over, or halted."""

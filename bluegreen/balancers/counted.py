@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
+from bluegreen.core.failback_facts import Clients
 from bluegreen.core.state import Hand
 from bluegreen.errors import BalancerError
 from bluegreen.model import Finding, Target, Weights
@@ -61,6 +62,10 @@ class CountedBalancer:
     async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
         """See ports.Balancer."""
         return await self._count("trace", self._inner.trace(since))
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        """See ports.Balancer."""
+        return await self._count("clients", self._inner.clients(since, now))
 
     async def close(self) -> None:
         """See ports.Balancer."""

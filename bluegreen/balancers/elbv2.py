@@ -14,9 +14,11 @@ from datetime import datetime
 from bluegreen.aws import Sessions
 from bluegreen.balancers import elbv2_actions as actions_of
 from bluegreen.balancers.elbv2_api import ElbV2Api
+from bluegreen.balancers.elbv2_clients import clients
 from bluegreen.balancers.elbv2_examine import examine
 from bluegreen.balancers.elbv2_trail import hands_of
 from bluegreen.config.schema import ElbV2Point
+from bluegreen.core.failback_facts import Clients
 from bluegreen.core.state import Hand
 from bluegreen.errors import BalancerError, Drifted, OutcomeUnknown, Rejected, Throttled, Unreachable
 from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
@@ -83,6 +85,10 @@ class ElbV2Balancer:
     async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
         """See ports.Balancer: by CloudTrail, which tells minutes later. None with `trail: false`."""
         return hands_of(await self._api.trail(since), since) if self._trail else None
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        """See ports.Balancer: the forward action's stickiness; requests by CloudWatch, which tells minutes later."""
+        return await clients(self._api, await self._groups(), since, now)
 
     async def close(self) -> None:
         """Nothing of its own: connections belong to `Sessions`."""

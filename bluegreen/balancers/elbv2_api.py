@@ -12,6 +12,9 @@ from bluegreen.balancers.elbv2_actions import Action
 from bluegreen.config.schema import ElbV2Point
 from bluegreen.errors import Rejected
 
+_POINTS_MAX = 1440
+"""GetMetricStatistics gives no more at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class LoadBalancer:
@@ -112,6 +115,28 @@ class ElbV2Api:
             MaxResults=50,
         )
         return list(answer.get("Events", []))
+
+    async def request_counts(self, balancer: str, group: str, since: datetime, until: datetime) -> list[float]:
+        """What CloudWatch has counted of a target group's requests: a number for each period that had any. Both are
+        named by their ARNs."""
+        period = max(60, -(-int((until - since).total_seconds()) // (_POINTS_MAX * 60)) * 60)
+        answer = await self._sessions.call(
+            self.where,
+            "cloudwatch",
+            "GetMetricStatistics",
+            self._timeout,
+            Namespace="AWS/ApplicationELB",
+            MetricName="RequestCount",
+            Dimensions=[
+                {"Name": "LoadBalancer", "Value": balancer.partition("loadbalancer/")[2]},
+                {"Name": "TargetGroup", "Value": group.rsplit(":", 1)[-1]},
+            ],
+            StartTime=since,
+            EndTime=until,
+            Period=period,
+            Statistics=["Sum"],
+        )
+        return [float(point["Sum"]) for point in answer.get("Datapoints", [])]
 
     def _listener_arn(self) -> str:
         """A rule's ARN is its listener's with another noun and one more part; DescribeRules does not name it."""

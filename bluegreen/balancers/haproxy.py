@@ -15,9 +15,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from bluegreen.balancers.haproxy_clients import clients_of
 from bluegreen.balancers.haproxy_targets import look_at
 from bluegreen.balancers.runtime_api import RuntimeApi, number, server_rows, stat_rows
 from bluegreen.config.schema import HAProxyPoint
+from bluegreen.core.failback_facts import Clients
 from bluegreen.errors import BalancerError, Drifted, OutcomeUnknown, Rejected
 from bluegreen.model import WHOLE, Finding, Target, Weights
 
@@ -114,6 +116,11 @@ class HAProxyBalancer:
 
     async def trace(self, since: datetime) -> None:
         """See ports.Balancer. Nobody keeps a record of who changed it."""
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        """See ports.Balancer. HAProxy counts since its own start, not since a release came: no requests are told."""
+        rows = [row for row in await self._stats() if row["pxname"] == self._backend]
+        return clients_of(rows, await self._api.ask("show table"))
 
     async def close(self) -> None:
         """See ports.Balancer. No connection is kept."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from bluegreen.core.failback_facts import Clients
 from bluegreen.errors import BalancerError, Drifted, Rejected, Unreachable
 from bluegreen.model import Finding, Target, TargetState, Weights
 
@@ -80,6 +81,10 @@ class MemoryBalancer:
 
     async def trace(self, since: datetime) -> None:
         """See ports.Balancer. Nobody keeps a record of who changed it."""
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        """See ports.Balancer. It has no clients; nobody counts."""
+        return Clients(sticky=False)
 
     async def close(self) -> None:
         """See ports.Balancer."""

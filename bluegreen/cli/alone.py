@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bluegreen.cli.failback import show_end
-from bluegreen.cli.failback_screen import Asked, Dialog, dialog, show_plan
+from bluegreen.cli.failback_screen import Asked, Dialog, Said, dialog, show_plan
 from bluegreen.cli.follow import ENDS, EVERY, Told
 from bluegreen.cli.screen import Screen
 from bluegreen.cli.settings import Settings
@@ -131,8 +131,10 @@ async def _one_failback(alone: Standalone, asked: Asked, screen: Screen) -> int:
     show_plan(plan, asked, moment(before.get("as_of")), screen)
     if asked.dry_run:
         return ExitCode.DONE
-    reason = await _answered(dialog(plan, asked))
-    doing = alone.failback(asked.service, plan=plan["plan"], reason=reason)
+    said = await _answered(dialog(plan, asked))
+    doing = alone.failback(
+        asked.service, plan=plan["plan"], reason=said.reason, acknowledge=said.acknowledge, confirm=said.confirm
+    )
     switch = await _shown(doing, alone, before, screen)
     show_end(plan, switch, await alone.service(asked.service), screen)
     return ENDS.get(switch["condition"], ExitCode.UNKNOWN)
@@ -164,7 +166,7 @@ async def _outcome(doing: Coroutine[None, None, Document]) -> Document | BlueGre
         return error
 
 
-async def _answered(questions: Dialog) -> str:
+async def _answered(questions: Dialog) -> Said:
     """Drive the dialog without holding up the loop: the engine keeps its deadlines while a person thinks."""
     try:
         question = next(questions)
@@ -172,7 +174,8 @@ async def _answered(questions: Dialog) -> str:
             print(question, end="", file=sys.stderr, flush=True)
             question = questions.send(await _line())
     except StopIteration as end:
-        return str(end.value)
+        said: Said = end.value
+        return said
 
 
 async def _line() -> str:

@@ -14,7 +14,7 @@ from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.times import seconds
 from bluegreen.cli.words import Document, pairs
-from bluegreen.errors import ConfigError, ExitCode
+from bluegreen.errors import ExitCode
 
 
 @click.command("deploy", cls=Verb)
@@ -53,7 +53,7 @@ def deploy(
     if not wait and (no_pause or timeout is not None):
         raise click.UsageError("--no-pause and --timeout go with --wait")
     body: Document = {"version": version, "artifact": artifact, "reason": reason, "replace_warm": replace_warm or None}
-    body["changes"] = _manifest(changes) if changes else None
+    body["changes"] = _manifest(changes) if changes is not None else None
     given = {key: value for key, value in {**body, "cause": cause, "note": note}.items() if value is not None}
     screen, client = settings.screen, settings.client()
     code: int = ExitCode.DONE
@@ -104,11 +104,11 @@ def _wait(settings: Settings, switch: Document, patience: Patience) -> int:
     return code
 
 
-def _manifest(file: Path) -> dict[str, Any]:
-    """A change manifest, YAML or JSON. Raises ConfigError."""
-    from bluegreen.config.yaml import read
+def _manifest(file: Path) -> list[Any]:
+    """A change manifest, YAML or JSON. Raises ConfigError with every fault and its line."""
+    import json
 
-    document, faults = read(file)
-    if document is None:
-        raise ConfigError(faults)
-    return document.content
+    from bluegreen.changes import from_file
+    from bluegreen.core.manifest import write_down
+
+    return list(json.loads(write_down(from_file(file))))

@@ -10,6 +10,7 @@ import click
 
 from bluegreen.cli import service_lines
 from bluegreen.cli.claim import claim_lines
+from bluegreen.cli.debt_lines import debt_lines
 from bluegreen.cli.evidence import evidence_line
 from bluegreen.cli.findings import finding_lines, hanging, option_lines, refused_lines
 from bluegreen.cli.lessons import seen_lines
@@ -48,7 +49,7 @@ def lines(service: Document, switch: Document | None, ink: Ink) -> list[str]:
         told = halt_lines(service, switch, now, ink)
     else:
         told = _steady(service, switch, now, ink)
-    return [*told, "", *_ways(service, ink)]
+    return [*told, *debt_lines(service, ink), "", *_ways(service, ink)]
 
 
 def halt_lines(service: Document, switch: Document, now: datetime | None, ink: Ink) -> list[str]:

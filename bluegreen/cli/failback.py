@@ -9,7 +9,8 @@ import click
 from bluegreen.cli import cause as causes
 from bluegreen.cli.cause import cause_options
 from bluegreen.cli.client import Client
-from bluegreen.cli.failback_screen import Asked, Dialog, dialog, show_plan, traffic_lines, without_terminal
+from bluegreen.cli.debt_lines import debt_lines
+from bluegreen.cli.failback_screen import Asked, Dialog, Said, dialog, show_plan, traffic_lines, without_terminal
 from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.screen import Screen
 from bluegreen.cli.settings import Settings, Verb, service_argument
@@ -21,6 +22,7 @@ from bluegreen.errors import DaemonUnreachable, ExitCode, Refused
 @service_argument()
 @click.option("--reason", help="Why; it stands in the journal.")
 @click.option("--yes", is_flag=True, help="Do not ask for the service's name. Needed where there is no terminal.")
+@click.option("--acknowledge", metavar="ID", multiple=True, help="An unsafe line that you have read; once for each.")
 @click.option("--plan", metavar="ID", help="Only if the plan is still this one (--dry-run shows it).")
 @click.option("--dry-run", is_flag=True, help="Show the plan and its risks; move nothing.")
 @click.option("--take-over", is_flag=True, help="End a daemon that holds the journal and does not answer.")
@@ -28,16 +30,17 @@ from bluegreen.errors import DaemonUnreachable, ExitCode, Refused
 @cause_options
 @click.pass_obj
 def failback(
-    settings: Settings, service: str, reason: str | None, yes: bool, plan: str | None, dry_run: bool, take_over: bool,
-    card: str | None, cause: str | None, note: str | None,
+    settings: Settings, service: str, reason: str | None, yes: bool, acknowledge: tuple[str, ...], plan: str | None,
+    dry_run: bool, take_over: bool, card: str | None, cause: str | None, note: str | None,
 ) -> int:  # fmt: skip
     """Move the traffic of SERVICE back to the environment that was live before.
 
-    Shows where traffic is and goes, and whether the other side can take it; asks for the service's name; then does it
-    and follows it to its end. Where no daemon answers, this process does it: same engine, same journal, same lock.
-    Where the journal cannot be used either, it goes by the service's card.
+    Shows where traffic is and goes, whether the other side can take it, and what is safe, unsafe or not known about it;
+    asks for each unsafe line's id and for the service's name; then does it and follows it to its end. Where no daemon
+    answers, this process does it: same engine, same journal, same lock. Where the journal cannot be used either, it
+    goes by the service's card, and the report is what the card knows.
     """
-    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run, take_over, card)
+    asked = Asked(service, (reason or "").strip(), yes, plan, dry_run, take_over, card, acknowledge)
     if not dry_run and not sys.stdin.isatty():
         without_terminal(asked)
     client = settings.client()
@@ -59,18 +62,17 @@ def failback(
     if dry_run:
         return ExitCode.DONE
     told = {key: value for key, value in {"cause": cause, "note": note}.items() if value}
-    reason, halt = _answered(dialog(shown, asked)), causes.answered(client, settings.screen, service)
-    code = _move(client, shown, {"reason": reason, **told}, settings.screen)
+    said, halt = _answered(dialog(shown, asked)), causes.answered(client, settings.screen, service)
+    code = _move(client, shown, said, told, settings.screen)
     if code != ExitCode.DETACHED:
         causes.ask(client, settings.screen, service, halt, cause)
     return code
 
 
-def _move(client: Client, plan: Document, told: dict[str, str], screen: Screen) -> int:
-    """Ask the daemon for it, and follow it. The lines shown above are acknowledged by the typed name, or by --yes."""
+def _move(client: Client, plan: Document, said: Said, told: dict[str, str], screen: Screen) -> int:
+    """Ask the daemon for it, and follow it. `told`: what the halt came from, where that was said."""
     service = plan["service"]
-    read = [line["id"] for line in plan["lines"] if line["verdict"] != "safe"]
-    body = {"plan": plan["plan"], "acknowledge": read, **told}
+    body = {**said.body(plan["plan"]), **told}
     started = client.post("services", service, "failback", body=body)["switch"]
     try:
         code, last = follow(client, started, screen, Patience())
@@ -90,7 +92,8 @@ def show_end(plan: Document, switch: Document, after: Document, screen: Screen) 
         for one in plan["traffic"]
         if one["switch_point"] in points
     ]
-    screen.lines(["", *traffic_lines(traffic, "BEFORE", "AFTER", screen.ink), "", *ending(after, switch, screen)])
+    told = ["", *traffic_lines(traffic, "BEFORE", "AFTER", screen.ink), "", *ending(after, switch, screen)]
+    screen.lines([*told, *debt_lines(after, screen.ink)])
     if screen.json:
         screen.document(switch)
 
@@ -103,7 +106,7 @@ def _split_after(point: Document, switch: Document) -> Document | None:
     return split
 
 
-def _answered(questions: Dialog) -> str:
+def _answered(questions: Dialog) -> Said:
     """Drive the dialog at the terminal. Raises click.Abort at the end of the input."""
     try:
         question = next(questions)
@@ -114,4 +117,5 @@ def _answered(questions: Dialog) -> str:
                 raise click.Abort
             question = questions.send(answer)
     except StopIteration as end:
-        return str(end.value)
+        said: Said = end.value
+        return said

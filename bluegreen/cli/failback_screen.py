@@ -8,14 +8,31 @@ from datetime import datetime
 
 from bluegreen.cli.findings import hanging
 from bluegreen.cli.screen import Ink, Screen
-from bluegreen.cli.words import Document, clock, columns, share, split, when
+from bluegreen.cli.words import Document, clean, clock, columns, share, split, when
 from bluegreen.errors import BadRequest, Refused, StateMoved
 
 _VERDICTS = {"safe": "good", "unknown": "wait", "unsafe": "bad"}
 _TRIES = 3
 
-Dialog = Generator[str, str, str]
-"""Yields questions, is sent the answers, returns the reason."""
+_ORDER = ("unsafe", "unknown", "safe")
+_WIDE_ID = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What an operator has said in the end: why, the unsafe lines that were acknowledged, the service's name."""
+
+    reason: str
+    acknowledge: tuple[str, ...]
+    confirm: str
+
+    def body(self, plan: str) -> Document:
+        """As the API takes it."""
+        return {"plan": plan, "reason": self.reason, "acknowledge": list(self.acknowledge), "confirm": self.confirm}
+
+
+Dialog = Generator[str, str, Said]
+"""Yields questions, is sent the answers, returns what was said."""
 
 
 def plan_lines(plan: Document, now: datetime | None, ink: Ink) -> list[str]:
@@ -24,12 +41,7 @@ def plan_lines(plan: Document, now: datetime | None, ink: Ink) -> list[str]:
     lines = [f"{ink('FAILBACK', 'wait')}  {ink(plan['service'], 'head')}  {_side(source)}  ->  {_side(target)}", ""]
     lines += [*traffic_lines(plan["traffic"], "NOW", "AFTER", ink), ""]
     lines += [ink(f"CAN {target['environment']} TAKE IT?", "head"), *_target(target, now, ink)]
-    if plan["lines"]:
-        lines += ["", ink("WHAT IT RISKS", "head")]
-        names = max(len(one["id"]) for one in plan["lines"])
-        for one in plan["lines"]:
-            verdict = ink(one["verdict"].ljust(7), _VERDICTS.get(one["verdict"], "bad"))
-            lines += hanging(f"  {verdict}  {one['id']:<{names}}  ", one["text"])
+    lines += _report(plan, ink)
     steps = ", then ".join(plan["steps"])
     lines += [
         "",
@@ -57,6 +69,7 @@ class Asked:
     dry_run: bool
     take_over: bool = False
     card: str | None = None
+    acknowledge: tuple[str, ...] = ()
 
 
 def show_plan(plan: Document, asked: Asked, now: datetime | None, screen: Screen) -> None:
@@ -75,7 +88,14 @@ def show_plan(plan: Document, asked: Asked, now: datetime | None, screen: Screen
 
 
 def dialog(plan: Document, asked: Asked) -> Dialog:
-    """The reason where none was given, then the service's name. Raises BadRequest where the answers do not do."""
+    """The reason where none was given, each unsafe line by its id, then the service's name.
+
+    Raises BadRequest where the answers do not do, Refused where --yes leaves an unsafe line without a word.
+    """
+    named = _named(plan, asked)
+    left = [line for line in _unsafe(plan) if line["id"] not in named]
+    if asked.yes and left:
+        raise _unsaid(plan, left)
     reason = asked.reason
     for _ in range(_TRIES):
         if reason:
@@ -83,11 +103,47 @@ def dialog(plan: Document, asked: Asked) -> Dialog:
         reason = (yield "Why? It stands in the journal: ").strip()
     if not reason:
         raise BadRequest("a failback needs a reason; nothing was moved", advice="say why: --reason TEXT")
+    for line in left:
+        yield from _acknowledged(line)
+        named = (*named, line["id"])
+    name: str = plan["service"]
     if not asked.yes:
         typed = (yield f"Type the service's name to move its traffic to {plan['target']['environment']}: ").strip()
-        if typed != plan["service"]:
-            raise BadRequest(f"{typed!r} is not {plan['service']!r}; nothing was moved")
-    return reason
+        if typed != name:
+            raise BadRequest(f"{typed!r} is not {name!r}; nothing was moved")
+    return Said(reason, named, name)
+
+
+def _acknowledged(line: Document) -> Generator[str, str, None]:
+    """One unsafe line: its id, typed. Raises BadRequest."""
+    for _ in range(_TRIES):
+        typed = (yield f"UNSAFE: {clean(line['text'])}\nYou have read that? Type {line['id']} : ").strip()
+        if typed == line["id"]:
+            return
+    raise BadRequest(f"{line['id']} was not acknowledged; nothing was moved")
+
+
+def _named(plan: Document, asked: Asked) -> tuple[str, ...]:
+    """What the command line acknowledges. Raises BadRequest for what is no line of the report."""
+    known = {line["id"] for line in plan["lines"]}
+    if strange := sorted(set(asked.acknowledge) - known):
+        raise BadRequest(
+            f"not in this plan's report: {', '.join(strange)}; nothing was moved",
+            advice=f"look again: bluegreen failback {asked.service} --dry-run",
+        )
+    return tuple(dict.fromkeys(asked.acknowledge))
+
+
+def _unsafe(plan: Document) -> list[Document]:
+    return [line for line in plan["lines"] if line["verdict"] == "unsafe"]
+
+
+def _unsaid(plan: Document, left: list[Document]) -> Refused:
+    """--yes is no word on what is unsafe: each line is named."""
+    told = "; ".join(f"{line['id']} ({clean(line['text'])})" for line in left)
+    words = " ".join(f"--acknowledge {line['id']}" for line in left)
+    what = f"unsafe, and not acknowledged; nothing was moved: {told}"
+    return Refused(what, f"if {plan['service']} shall go back all the same: --yes {words}")
 
 
 def without_terminal(asked: Asked) -> None:
@@ -98,6 +154,24 @@ def without_terminal(asked: Asked) -> None:
             f"there is no terminal to ask at: missing {' and '.join(missing)}; nothing was moved",
             advice="--dry-run shows what a failback would do",
         )
+
+
+def _report(plan: Document, ink: Ink) -> list[str]:
+    """Unsafe lines first, then what nobody knows, then what is safe; and when to go forward rather than back."""
+    told: list[str] = []
+    lines = sorted(plan["lines"], key=lambda line: _ORDER.index(line["verdict"]) if line["verdict"] in _ORDER else 0)
+    names = max((len(one["id"]) for one in lines if len(one["id"]) <= _WIDE_ID), default=0)
+    for one in lines:
+        head = f"  {ink(one['verdict'].ljust(7), _VERDICTS.get(one['verdict'], 'bad'))}  {one['id']:<{names}}  "
+        if len(one["id"]) > _WIDE_ID:
+            told += [head.rstrip(), *hanging(" " * (names + 13), one["text"])]
+        else:
+            told += hanging(head, one["text"])
+    if told:
+        told = ["", ink("WHAT IT RISKS", "head"), *told]
+    if plan.get("advice"):
+        told += ["", *hanging(f"{ink('ADVICE', 'wait')}  ", plan["advice"])]
+    return told
 
 
 def _side(side: Document) -> str:

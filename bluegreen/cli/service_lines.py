@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from bluegreen.cli.debt_lines import debt_lines, debts_row
 from bluegreen.cli.drift_lines import alarming, drift_lines
 from bluegreen.cli.findings import hanging
 from bluegreen.cli.flag_lines import artifact_lines, flag_lines
@@ -65,6 +66,7 @@ def script_line(service: Document) -> str:
         left=",".join(one["switch_point"] for one in service.get("drift") or [] if one.get("left")) or None,
         restoring=",".join((service.get("restore") or {}).get("pending") or []) or None,
         unknown=",".join(service.get("unknown") or []) or None,
+        debts=len(service.get("debts") or []) or None,
         journal="ailing" if service.get("journal") else None,
         switch=switch.get("id"),
         kind=switch.get("kind"),
@@ -94,7 +96,7 @@ def table(services: Sequence[Document], now: datetime | None, ink: Ink) -> list[
             ]
         )
     told = [line for one in services[:1] for line in journal_lines(one, ink)]  # all services have one journal
-    told += [line for one in services for line in awaited(one, ink)]
+    told += [line for one in services for line in (*awaited(one, ink), *debts_row(one, ink))]
     return [*columns(rows), *([""] if told else []), *told]
 
 
@@ -109,6 +111,7 @@ def screen(service: Document, now: datetime | None, ink: Ink) -> list[str]:
         lines += ["", *warm_lines(warm, now, ink)]
     if service.get("switch"):
         lines += ["", *switch_lines(service["switch"], now, ink)]
+    lines += debt_lines(service, ink)
     told = [*journal_lines(service, ink), *awaited(service, ink), *lessons_lines(service, ink)]
     return [*lines, *([""] if told else []), *told]
 

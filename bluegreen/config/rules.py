@@ -77,6 +77,22 @@ def shared_notes(drafts: Mapping[str, Draft]) -> Iterator[tuple[str, Note]]:
             if other != file:
                 what = f"this place already belongs to the service in {other}; wanted one service for each"
                 yield file, Note(("switch_points", index), what)
+    for file, draft in drafts.items():
+        for note in _depends_on(draft, names):
+            yield file, note
+
+
+def _depends_on(draft: Draft, names: Mapping[str, str]) -> Iterator[Note]:
+    """A service of another daemon may be meant; a failback's report can tell nothing of it."""
+    depends = draft.content.get("depends_on")
+    for index, name in enumerate(depends if isinstance(depends, list) else ()):
+        if not isinstance(name, str):
+            continue
+        if name == draft.name:
+            yield Note(("depends_on", index), "a service does not depend on itself; wanted the name of another one")
+        elif name not in names:
+            what = f"no service {shown(name)} here: a failback's report cannot tell what was deployed of it"
+            yield Note(("depends_on", index), what, "warning")
 
 
 def _environments(draft: Draft) -> Iterator[Note]:

@@ -205,6 +205,10 @@ class Service(Model):
     digest: DigestProbe | None = Field(
         None, description="which artifact runs there: asked after deploy, at each shift step and on the warm side"
     )
+    depends_on: list[Name] = Field(
+        default_factory=list,
+        description="services that this one calls: what was deployed of them is in the report on a failback",
+    )
 
     def point_names(self) -> tuple[str, ...]:
         """Every switch point's name, in the file's order: its own, or one made of its kind and place."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -55,8 +54,6 @@ def _note(root: Root, detail: ErrorDetails) -> Note:
     match detail["type"]:
         case "extra_forbidden":
             return Note(place, unknown("key", str(place[-1]), known_keys(root, location[:-1])))
-        case "missing":
-            return Note(place, f"missing; add `{place[-1]}: ...`")
         case "union_tag_invalid":
             return Note((*place, "kind"), unknown("kind", context["tag"], known_kinds(root, location)))
         case "union_tag_not_found" if isinstance(detail["input"], dict):
@@ -64,11 +61,9 @@ def _note(root: Root, detail: ErrorDetails) -> Note:
         case "literal_error":
             choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return Note(place, unknown("value", str(detail["input"]), choices))
-        case "value_error":
-            return Note(place, str(context["error"]))
         case "string_pattern_mismatch":
             return Note(place, _pattern(context["pattern"]))
-    return Note(place, _plain(detail, context))
+    return Note(place, plain(detail))
 
 
 def _place(location: tuple[str | int, ...]) -> Place:
@@ -111,11 +106,22 @@ _WANTED = {
 }
 
 
-def _plain(detail: ErrorDetails, context: dict[str, Any]) -> str:
-    kind = detail["type"]
+def plain(detail: ErrorDetails) -> str:
+    """One fault in our own words, where no rule of ours has better ones."""
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind in _WANTED:
         quotes = ": put it in quotes" if kind == "string_type" and isinstance(detail["input"], int | float) else ""
         return f"found {_what(detail['input'])}; wanted {_WANTED[kind]}{quotes}"
+    if kind == "missing":
+        return f"missing; add `{detail['loc'][-1]}: ...`"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in ("too_long", "string_too_long") and isinstance(detail["input"], str):
+        return f"longer than {context['max_length']} characters; wanted less"
+    if kind == "too_short" and isinstance(detail["input"], str):
+        return "empty; wanted a text"
+    if kind == "too_long":
+        return f"found {context['actual_length']} here; wanted at most {context['max_length']}"
     if kind == "too_short":
         return f"found {context['actual_length']} here; wanted at least {context['min_length']}"
     for name, words in (("ge", "at least"), ("le", "at most"), ("gt", "more than"), ("lt", "less than")):

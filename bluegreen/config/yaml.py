@@ -57,14 +57,18 @@ def spell(place: Place) -> str:
     return text
 
 
-def read(file: Path) -> tuple[Document | None, tuple[Fault, ...]]:
-    """Read one file. There is no document where its text is not YAML; faults of single keys come with a document."""
+def read(file: Path, lists: str | None = None) -> tuple[Document | None, tuple[Fault, ...]]:
+    """Read one file. There is no document where its text is not YAML; faults of single keys come with a document.
+
+    A file that holds a list is taken for the value of the key `lists`, where that is given.
+    """
     shown = str(file)
     try:
         text = _text(file)
         root = _Loader(text).get_single_node()
         walk = _Walk()
-        content = walk.value(root, (), 0) if root else None
+        top: Place = (lists,) if lists and isinstance(root, yaml.SequenceNode) else ()
+        content = walk.value(root, top, 0) if root else None
     except _Unreadable as unreadable:
         return None, (Fault(shown, unreadable.line, "", unreadable.what),)
     except yaml.reader.ReaderError as error:
@@ -74,6 +78,8 @@ def read(file: Path) -> tuple[Document | None, tuple[Fault, ...]]:
         return None, (_syntax(shown, error),)
     except (ValueError, OverflowError):  # PyYAML's own chr() of an escape such as "\\UFFFFFFFF"
         return None, (Fault(shown, 0, "", "an escape names a character that does not exist; wanted plain text"),)
+    if lists and isinstance(content, list):
+        content = {lists: content}
     if not isinstance(content, dict):
         found = "the file is empty" if content is None else "the file does not hold a mapping"
         return None, (Fault(shown, 1, "", f"{found}; wanted lines of `key: value`"),)

@@ -10,7 +10,9 @@ from typing import Any
 
 from aiohttp import web
 
+from bluegreen import changes
 from bluegreen.control import (
+    debts_routes,
     documents,
     evidence_routes,
     flag_routes,
@@ -25,6 +27,7 @@ from bluegreen.control.exchange import CAUSE, DOOR, Door, answer, asked, given, 
 from bluegreen.control.problems import BODY_BYTES_MAX, as_problems
 from bluegreen.control.stream import PAGE
 from bluegreen.control.values import time
+from bluegreen.core.manifest import write_down
 from bluegreen.errors import BadRequest
 from bluegreen.fleet import looked_up
 
@@ -51,6 +54,8 @@ def build_app(door: Door) -> web.Application:
             web.get("/v1/services/{service}/history", history),
             *warm_routes.ROUTES,
             *[web.post(f"/v1/services/{{service}}/{verb}", ask) for verb in VERBS],
+            *debts_routes.ROUTES,
+            web.get("/v1/schemas/changes.json", changes_schema),
             web.get("/v1/switches/{id}", switch),
             web.get("/v1/events", events),
             web.get("/healthz", healthz),
@@ -152,11 +157,16 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=request.app[DOOR].metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4"})
 
 
+async def changes_schema(_: web.Request) -> web.Response:
+    """The JSON Schema of a change manifest."""
+    return answer(changes.json_schema())
+
+
 async def schema(_: web.Request) -> web.Response:
     return answer(openapi.document())
 
 
-_SCRIPTS = ("app.js", "dialog.js", "door.js", "view.js")
+_SCRIPTS = ("app.js", "dialog.js", "door.js", "report.js", "view.js")
 _PAGE = {"index.html": "text/html", "style.css": "text/css", **dict.fromkeys(_SCRIPTS, "text/javascript")}
 
 
@@ -191,7 +201,7 @@ async def deploy(request: web.Request) -> web.Response:
         asked(request, body),
         body.get("artifact"),
         replace_warm=body.get("replace_warm", False),
-        changes=json.dumps(body["changes"], ensure_ascii=False) if body.get("changes") else "",
+        changes=write_down(changes.from_body(body["changes"])) if "changes" in body else "",
         **given(body, CAUSE),
         halt=body.get("halt"),
     )
@@ -206,9 +216,10 @@ async def failback(request: web.Request) -> web.Response:
         raise BadRequest(
             "a failback needs the plan that you have seen, and a reason", missing, f"GET {request.path} shows the plan"
         )
-    if body.get("confirm", name) != name:
-        raise BadRequest("this is not the service's name", {"confirm": f"wanted {name}"})
-    started = await fleet.failback(name, body["plan"], asked(request, body), **given(body, CAUSE))
+    if not all(isinstance(one, str) for one in body.get("acknowledge", [])):
+        raise BadRequest("acknowledge: not as wanted", {"acknowledge": "wanted a list of ids of the report's lines"})
+    said = {"acknowledge": body.get("acknowledge", []), "confirm": body.get("confirm")}
+    started = await fleet.failback(name, body["plan"], asked(request, body), **said, **given(body, CAUSE))
     return _accepted(request, started.id)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from bluegreen.cards import CardKeeper
 from bluegreen.control import (
+    debts_documents,
     drift_documents,
     evidence_documents,
     flag_documents,
@@ -25,7 +26,8 @@ from bluegreen.core.events import Entry
 from bluegreen.core.halts import options
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
-from bluegreen.fleet import DeploymentPlan, FailbackPlan
+from bluegreen.failback_plan import FailbackPlan
+from bluegreen.fleet import DeploymentPlan
 from bluegreen.life import Sign
 from bluegreen.model import Condition, Finding, Phase, percent
 from bluegreen.observe import Seen
@@ -54,6 +56,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "flags": flag_documents.flags(state),
         "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
         "journal": finding(engine.trouble) if engine.trouble else None,
+        "debts": debts_documents.debts(state),
         "card": _card(engine.card) if engine.card else None,
         "lessons": lessons_documents.summary(engine),
         "switch": _present(state.switch, engine, lawful) if state.switch else None,
@@ -83,6 +86,7 @@ def switch(
         "requested_by": one.requested_by,
         "reason": one.reason,
         "changes": json.loads(one.changes) if one.changes else None,
+        "acknowledged": list(one.acknowledged),
         "started_at": time(one.started_at),
         "changed_at": time(one.changed_at),
         "ended_at": time(one.ended_at),
@@ -166,7 +170,7 @@ def failback_plan(engine: ServiceEngine, plan: FailbackPlan, now: datetime) -> D
             if name in plan.after
         ],
         "steps": [percent(share) for share in plan.steps],
-        "lines": [],
+        **debts_documents.report(plan.report),
     }
 
 

@@ -92,6 +92,11 @@ def _paths() -> Schema:
         f"{service}/flags": {"get": _get("Feature flags, and what changed since", "Object", ["service"])},
         f"{service}/flags/{{name}}": {"post": _post("Set a feature flag", _flag_body(), required=True, more=["name"])},
         f"{service}/claim": {"post": _post("Say: I have it. Or hand it back", _claim_body())},
+        f"{service}/debts": {
+            "get": _get("What failbacks have left wrong on purpose", "Object", ["service"]),
+            "post": _post("Acknowledge debts, own one, or say that one is paid", _debts_body(), required=True),
+        },
+        "/v1/schemas/changes.json": {"get": _get("The JSON Schema of a change manifest", "Object")},
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/switches/{id}/evidence": {
             "get": _get("What was kept at its last halt, or at the one named", "Object", ["id"], {"halt": _TEXT})
@@ -175,8 +180,12 @@ def _failback_body() -> Schema:
         "properties": {
             "plan": {"type": "string", "description": "the id from GET; refused when the state is another one now"},
             "reason": {"type": "string", "minLength": 1},
-            "acknowledge": {"type": "array", "items": _TEXT},
-            "confirm": {"type": "string", "description": "the service's name"},
+            "acknowledge": {
+                "type": "array",
+                "items": _TEXT,
+                "description": "the id of each unsafe line of the report: one that is missing is refused",
+            },
+            "confirm": {"type": "string", "description": "the service's name; required where there are unsafe lines"},
             **_CAUSE,
         },
     }
@@ -224,6 +233,20 @@ def _flag_body() -> Schema:
     }
 
 
+def _debts_body() -> Schema:
+    return {
+        "type": "object",
+        "description": "exactly one of acknowledge, own and paid",
+        "properties": {
+            "acknowledge": {"type": "array", "items": _TEXT, "description": "ids of debts; [] for all"},
+            "own": {"type": "string", "description": "a debt's id; `owner` sees to it"},
+            "owner": _TEXT,
+            "paid": {"type": "string", "description": "a debt's id; `reason` says how it was put right"},
+            "reason": _TEXT,
+        },
+    }
+
+
 def _deployment_body() -> Schema:
     return {
         "type": "object",
@@ -231,7 +254,10 @@ def _deployment_body() -> Schema:
         "properties": {
             "version": _TEXT,
             "artifact": {"type": "string", "description": "the artifact's digest"},
-            "changes": {"type": "array", "description": "the change manifest; goes on record with the release"},
+            "changes": {
+                "type": "array",
+                "description": "the change manifest (/v1/schemas/changes.json); [] says that nothing but code changed",
+            },
             "halt": {"type": "string", "description": "the halt that this answers; refused when it is another one now"},
             "replace_warm": {
                 "type": "boolean",
@@ -269,6 +295,7 @@ def _schemas() -> Schema:
         "flags": {"anyOf": [_ref("Flags"), {"type": "null"}]},
         "journal": {"type": ["object", "null"]},
         "lessons": {"type": "object"},
+        "debts": {"type": "array", "items": _ref("Debt")},
         "switch": {"anyOf": [_ref("Switch"), {"type": "null"}]},
         "options": {"type": "array", "items": _ref("Option")},
     }
@@ -276,33 +303,12 @@ def _schemas() -> Schema:
         "id": _TEXT, "switch_point": _TEXT, "expected": _SHARES, "shown": _SHARES, "what": _TEXT, "since": _TEXT,
         "last_good": _MAYBE_TEXT, "hands": {"type": "array"}, "left": {"type": ["object", "null"]}, "refused": _TEXT,
     }  # fmt: skip
-    maybe, many = {"type": ["object", "null"]}, {"type": "array", "items": {"type": "object"}}
-    flags = {
-        "place": _TEXT, "writable": {"type": "boolean"}, "at_deploy": maybe, "at_halt": maybe, "latest": maybe,
-        "changed": many, "changed_unknown": _TEXT, "setting": many, "acts": many,
-    }  # fmt: skip
-    artifact = {
-        "runs": _MAYBE_TEXT, "given": _MAYBE_TEXT, "same": {"type": ["boolean", "null"]}, "at": _TEXT, "summary": _TEXT,
-        "targets": _TEXT,
-    }  # fmt: skip
-    proof = {
-        "check": _TEXT, "ok": {"type": "boolean"}, "fresh": {"type": "boolean"}, "summary": _TEXT, "advice": _TEXT,
-        "proven_at": _TEXT, "age_seconds": {"type": "number"}, "valid_seconds": {"type": "number"},
-    }  # fmt: skip
-    ready = {
-        "service": _TEXT, "as_of": _TEXT, "environment": _MAYBE_TEXT, "version": _MAYBE_TEXT,
-        "ready": {"type": "boolean"}, "lawful": {"type": "boolean"}, "reasons": {"type": "array", "items": _TEXT},
-        "proven_at": _MAYBE_TEXT, "lost_since": _MAYBE_TEXT, "proofs": {"type": "array", "items": _ref("Proof")},
-    }  # fmt: skip
     problem = {"type": _TEXT, "title": _TEXT, "status": {"type": "integer"}, "detail": _TEXT, "advice": _TEXT}
     return {
         "Object": {"type": "object"},
         "Drift": {"type": "object", "required": list(drift), "properties": drift},
-        "Flags": {"type": "object", "required": list(flags), "properties": flags},
-        "Artifact": {"type": "object", "required": list(artifact), "properties": artifact},
         **_ways_schemas(),
-        "Proof": {"type": "object", "required": list(proof), "properties": proof},
-        "Ready": {"type": "object", "required": list(ready), "properties": ready},
+        **_topic_schemas(),
         "Switch": {"type": "object", "required": list(switch), "properties": switch},
         "Service": {"type": "object", "required": list(service), "properties": service},
         "Services": {
@@ -327,4 +333,31 @@ def _ways_schemas() -> Schema:
         "at": _MAYBE_TEXT, "detail": _TEXT, "undo": {"enum": list(Undo)}, "takes": _TEXT,
     }  # fmt: skip
     made = {"Moved": moved, "Stage": stage, "Option": option}
+    return {name: {"type": "object", "required": list(one), "properties": one} for name, one in made.items()}
+
+
+def _topic_schemas() -> Schema:
+    maybe, many = {"type": ["object", "null"]}, {"type": "array", "items": {"type": "object"}}
+    flags = {
+        "place": _TEXT, "writable": {"type": "boolean"}, "at_deploy": maybe, "at_halt": maybe, "latest": maybe,
+        "changed": many, "changed_unknown": _TEXT, "setting": many, "acts": many,
+    }  # fmt: skip
+    artifact = {
+        "runs": _MAYBE_TEXT, "given": _MAYBE_TEXT, "same": {"type": ["boolean", "null"]}, "at": _TEXT, "summary": _TEXT,
+        "targets": _TEXT,
+    }  # fmt: skip
+    proof = {
+        "check": _TEXT, "ok": {"type": "boolean"}, "fresh": {"type": "boolean"}, "summary": _TEXT, "advice": _TEXT,
+        "proven_at": _TEXT, "age_seconds": {"type": "number"}, "valid_seconds": {"type": "number"},
+    }  # fmt: skip
+    ready = {
+        "service": _TEXT, "as_of": _TEXT, "environment": _MAYBE_TEXT, "version": _MAYBE_TEXT,
+        "ready": {"type": "boolean"}, "lawful": {"type": "boolean"}, "reasons": {"type": "array", "items": _TEXT},
+        "proven_at": _MAYBE_TEXT, "lost_since": _MAYBE_TEXT, "proofs": {"type": "array", "items": _ref("Proof")},
+    }  # fmt: skip
+    debt = {
+        "id": _TEXT, "topic": _TEXT, "what": _TEXT, "since": _TEXT, "switch": _TEXT, "owner": _MAYBE_TEXT,
+        "acknowledged": {"type": "boolean"}, "acknowledged_by": _TEXT, "acknowledged_at": _MAYBE_TEXT,
+    }  # fmt: skip
+    made = {"Flags": flags, "Artifact": artifact, "Proof": proof, "Ready": ready, "Debt": debt}
     return {name: {"type": "object", "required": list(one), "properties": one} for name, one in made.items()}

@@ -13,6 +13,7 @@ from typing import assert_never
 from bluegreen.core import admit_drift as drift
 from bluegreen.core import admit_lessons, unknown
 from bluegreen.core import events as ev
+from bluegreen.core.notes import debts
 from bluegreen.core.requests import (
     Abort,
     Accept,
@@ -107,6 +108,7 @@ def _admitted(request: AnyRequest, state: ServiceState, now: datetime) -> Sequen
 def _deploy(request: Deploy, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
     live = _known_live(state)
     _all_read(request.pinned, state)
+    debts.no_unread(state)
     ended: list[ev.Event] = []
     if (switch := state.open_switch) is not None:
         if switch.condition is not Condition.HALTED:
@@ -180,6 +182,8 @@ def _failback(request: Failback, state: ServiceState) -> Sequence[ev.Event]:
     drift.no_drift(state)
     ended: list[ev.Event] = []
     target, source, version = failback_target(state)
+    if request.expects not in (None, (target, state.open_switch.id if state.open_switch else "")):
+        raise StateMoved("the state has moved since the plan was made", "look again before you answer")
     if state.open_switch is not None:
         ended.append(ev.FailedBack(request.switch))
     base = {name: point.native for name, point in state.points.items() if name in request.pinned.plan.points}
@@ -195,6 +199,7 @@ def _failback(request: Failback, state: ServiceState) -> Sequence[ev.Event]:
             base=base,
             config=request.pinned.config,
             config_hash=request.pinned.config_hash,
+            acknowledged=request.acknowledged,
         ),
     )
 

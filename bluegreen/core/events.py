@@ -138,6 +138,8 @@ class Requested(Event):
     replace_warm: bool = False
     changes: str = ""
     """The change manifest that came with the release, as JSON; empty where none was given."""
+    acknowledged: tuple[str, ...] = ()
+    """A failback's: the lines of its report that the operator acknowledged by name."""
 
 
 @dataclass(frozen=True, slots=True)

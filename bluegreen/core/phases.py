@@ -210,6 +210,7 @@ def _begin(state: ServiceState, record: ev.Record, event: ev.Requested) -> Servi
         requested_by=record.by,
         reason=record.reason,
         changes=event.changes,
+        acknowledged=event.acknowledged,
         started_at=record.at,
         word_at=record.at,
         changed_at=record.at,
@@ -348,6 +349,9 @@ def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Rec
         case ev.StepStarted(step=Phase.DEPLOY):
             # from here on nobody knows what the candidate holds, until the deployer has said so
             return replace(state, releases={**state.releases, now.candidate: Release(version=None, switch=now.id)})
+        case ev.StepStarted(split=Weights() as split) if split.share(now.candidate) > 0:
+            first = state.share(now.candidate) == 0 and now.candidate not in _maybe_carrying(state)
+            return replace(state, switch=replace(now, exposed_at=record.at)) if first else state
         case ev.Deployed():
             release = Release(now.version, now.artifact, record.at, now.id)
             return replace(state, releases={**state.releases, now.candidate: release})
@@ -368,6 +372,11 @@ def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Rec
             return replace(state, warm={**state.warm, environment: replace(warm, protected_until=until)})
         case _:
             return state
+
+
+def _maybe_carrying(state: ServiceState) -> set[str]:
+    """Environments that a write whose outcome is unknown may have given a share."""
+    return {name for change in state.unsettled.values() for name in change.split if change.split.share(name) > 0}
 
 
 def _live_moved(state: ServiceState, switch: Switch, record: ev.Record) -> ServiceState:

@@ -55,11 +55,14 @@ class Deploy(Request):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failback(Request):
-    """Move the traffic back. `switch` is the id that it gets."""
+    """Move the traffic back. `switch` is the id that it gets; `acknowledged` are the lines of its report that the
+    operator named; `expects`: where the plan that was read goes, and the switch that was open (or "")."""
 
     switch: str
     pinned: Pinned
     reason: str
+    acknowledged: tuple[str, ...] = ()
+    expects: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,10 @@ class Switch:
     changed_at: datetime | None = None
     ended_at: datetime | None = None
     ended_by: str = ""
+    exposed_at: datetime | None = None
+    """When the candidate was first about to get real requests: the intent of the write that gave it its first share."""
+    acknowledged: tuple[str, ...] = ()
+    """A failback's: the lines of its report that the operator acknowledged by name."""
 
     def next_halt(self) -> str:
         """The id that the next halt of this switch gets."""

@@ -40,7 +40,8 @@ class Operator:
     async def failback(self, reason: str) -> Document:
         plan = await asyncio.to_thread(self._client.get, "services", self._service, "failback")
         assert plan["lawful"], plan["why_not"]
-        return dict((await self.post("failback", plan=plan["plan"], reason=reason))["switch"])
+        said = {"acknowledge": plan["acknowledge"], "confirm": self._service}
+        return dict((await self.post("failback", plan=plan["plan"], reason=reason, **said))["switch"])
 
     async def until(self, condition: Callable[[Document], bool], what: str) -> Document:
         """Look until it is so; a daemon that is away meanwhile is waited for."""

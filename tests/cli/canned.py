@@ -159,6 +159,7 @@ def service(the_switch: Document | None = None, *, green: float = 100.0, **more:
         },
         "drift": [],
         "unknown": [],
+        "debts": [],
         "switch": the_switch,
         "options": [
             option("failback", "blue goes to 100%, green to 0%", command='bluegreen failback web --reason "…"'),
@@ -221,9 +222,12 @@ def failback_plan(**more: Any) -> Document:
         ],
         "steps": ["100%"],
         "lines": [
-            {"id": "schema", "verdict": "safe", "text": "migration 93 only expands: v1 reads it"},
-            {"id": "tax", "verdict": "unsafe", "text": "v2 writes tax lines that v1 ignores"},
+            {"id": "data:tax", "verdict": "unsafe", "text": "v2 writes tax lines that v1 ignores", "topic": "data"},
+            {"id": "drill", "verdict": "unknown", "text": "no failback was ever completed", "topic": "drill"},
+            {"id": "schema:93", "verdict": "safe", "text": "migration 93 only expands", "topic": "schema"},
         ],
+        "advice": "roll forward rather than back: the schema or data has moved (data:tax)",
+        "acknowledge": ["data:tax"],
     }
     return made | more
 
@@ -231,7 +235,9 @@ def failback_plan(**more: Any) -> Document:
 def unlawful_failback() -> Document:
     """As the daemon says it: no sides, no plan."""
     why = "web has no warm environment to fail back to; the way on is an ordinary deployment"
-    return failback_plan(plan="", lawful=False, why_not=why, source=None, target=None, traffic=[], lines=[])
+    return failback_plan(
+        plan="", lawful=False, why_not=why, source=None, target=None, traffic=[], lines=[], acknowledge=[]
+    )
 
 
 def event(seq: int, kind: str = "shifted", **more: Any) -> Document:
@@ -267,5 +273,20 @@ def deployment_plan(**more: Any) -> Document:
                 "detail": {},
             }
         ],
+    }
+    return made | more
+
+
+def debt(id_: str = "advisory:CVE-2026-1", **more: Any) -> Document:
+    made: Document = {
+        "id": id_,
+        "topic": "security",
+        "what": "CVE-2026-1 (high) is open again on blue (closed by v2, tls is mended)",
+        "since": "2026-11-23T09:08:00.000Z",
+        "switch": "sw-8",
+        "owner": None,
+        "acknowledged": False,
+        "acknowledged_by": "",
+        "acknowledged_at": None,
     }
     return made | more

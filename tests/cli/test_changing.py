@@ -142,7 +142,7 @@ def test_a_roll_forward_answers_the_halt_that_it_has_shown(daemon: FakeDaemon, b
 def test_deploy_starts_and_says_what_it_started(daemon: FakeDaemon, bluegreen: Bluegreen, tmp_path: Path):
     _deployment(daemon)
     changes = tmp_path / "changes.yaml"
-    changes.write_text("schema: [93]\n")
+    changes.write_text("- {kind: schema, id: 0093, summary: a column more, phase: expand}\n")
     ran = bluegreen(
         "deploy", "web", "v2", "--artifact", "sha256:ab", "--changes", str(changes), "--replace-warm", "--reason", "why"
     )  # fmt: skip
@@ -155,7 +155,15 @@ def test_deploy_starts_and_says_what_it_started(daemon: FakeDaemon, bluegreen: B
         "artifact": "sha256:ab",
         "reason": "why",
         "replace_warm": True,
-        "changes": {"schema": [93]},
+        "changes": [
+            {
+                "kind": "schema",
+                "id": "0093",
+                "summary": "a column more",
+                "backward_compatible": "unknown",
+                "phase": "expand",
+            }
+        ],
     }
 
 
@@ -163,6 +171,28 @@ def test_deploy_as_json_prints_the_answer(daemon: FakeDaemon, bluegreen: Bluegre
     _deployment(daemon)
     assert bluegreen("deploy", "web", "v2", "--json").document == {"switch": canned.switch()}
     assert daemon.posts()[0].body == {"version": "v2"}
+
+
+def test_an_empty_manifest_is_not_the_same_as_none(daemon: FakeDaemon, bluegreen: Bluegreen, tmp_path: Path):
+    _deployment(daemon)
+    (tmp_path / "changes.yaml").write_text("[]\n")
+    assert bluegreen("deploy", "web", "v2", "--changes", str(tmp_path / "changes.yaml")).code == 0
+    assert daemon.posts()[0].body == {"version": "v2", "changes": []}
+
+
+def test_every_fault_of_a_manifest_is_told_with_its_line(daemon: FakeDaemon, bluegreen: Bluegreen, tmp_path: Path):
+    file = tmp_path / "changes.yaml"
+    file.write_text(
+        "- {kind: schma, id: x, summary: s}\n- {kind: data, id: y}\n- {kind: job, id: z, summary: s, at: 1}\n"
+    )
+    ran = bluegreen("deploy", "web", "v2", "--changes", str(file))
+    assert (ran.code, daemon.heard) == (2, [])
+    for told in (
+        f"{file}:1: changes[0].kind: unknown value schma; wanted schema, data,",
+        f"{file}:2: changes[1].summary: missing",
+        f"{file}:3: changes[2].at: unknown key; wanted one of kind, id,",
+    ):
+        assert told in ran.err
 
 
 def test_a_broken_change_manifest_starts_nothing(daemon: FakeDaemon, bluegreen: Bluegreen, tmp_path: Path):

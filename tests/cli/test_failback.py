@@ -27,12 +27,17 @@ CAN blue TAKE IT?
       kept warm since 09:05:00 UTC (5 min ago), protected until 13:05:00 UTC
 
 WHAT IT RISKS
-  safe     schema  migration 93 only expands: v1 reads it
-  unsafe   tax     v2 writes tax lines that v1 ignores
+  unsafe   data:tax   v2 writes tax lines that v1 ignores
+  unknown  drill      no failback was ever completed
+  safe     schema:93  migration 93 only expands
+
+ADVICE  roll forward rather than back: the schema or data has moved (data:tax)
 
 PLAN  fb-1: blue goes to 100%, after it was proven.
       green is left as it is, for examination.
 """
+
+SAID = ("--yes", "--acknowledge", "data:tax")
 
 
 def _back(condition: str = "completed") -> canned.Document:
@@ -63,9 +68,14 @@ def test_without_a_terminal_it_names_what_is_missing_and_asks_nobody(ready: Fake
 
 
 def test_with_yes_and_a_reason_it_moves_and_shows_before_and_after(ready: FakeDaemon, bluegreen: Bluegreen):
-    ran = bluegreen("failback", "web", "--yes", "--reason", "5xx on pay")
+    ran = bluegreen("failback", "web", *SAID, "--reason", "5xx on pay")
     assert ran.code == 0
-    assert ready.posts()[0].body == {"plan": "fb-1", "reason": "5xx on pay", "acknowledge": ["tax"]}
+    assert ready.posts()[0].body == {
+        "plan": "fb-1",
+        "reason": "5xx on pay",
+        "acknowledge": ["data:tax"],
+        "confirm": "web",
+    }
     assert ran.out.startswith(PLAN_SCREEN)
     assert ran.out.endswith(
         "SWITCH POINT  BEFORE               AFTER\n"
@@ -74,8 +84,22 @@ def test_with_yes_and_a_reason_it_moves_and_shows_before_and_after(ready: FakeDa
     )
 
 
+def test_yes_is_no_word_on_what_is_unsafe(ready: FakeDaemon, bluegreen: Bluegreen):
+    for more in ((), ("--acknowledge", "drill")):
+        ran = bluegreen("failback", "web", "--yes", "--reason", "r", *more)
+        assert (ran.code, ready.posts()) == (3, [])
+        assert "data:tax (v2 writes tax lines that v1 ignores)" in ran.err
+        assert "--yes --acknowledge data:tax" in ran.err
+
+
+def test_what_is_no_line_of_the_report_cannot_be_acknowledged(ready: FakeDaemon, bluegreen: Bluegreen):
+    ran = bluegreen("failback", "web", *SAID, "--acknowledge", "data:text", "--reason", "r")
+    assert (ran.code, ready.posts()) == (2, [])
+    assert "not in this plan's report: data:text" in ran.err
+
+
 def test_as_json_it_is_one_document(ready: FakeDaemon, bluegreen: Bluegreen):
-    ran = bluegreen("failback", "web", "--yes", "--reason", "r", "--json")
+    ran = bluegreen("failback", "web", *SAID, "--reason", "r", "--json")
     assert ran.document == _back()
     assert ran.err.startswith(PLAN_SCREEN)
 
@@ -95,7 +119,7 @@ def test_another_plan_than_the_one_named_moves_nothing(ready: FakeDaemon, bluegr
 def test_a_state_that_moves_meanwhile_is_refused(ready: FakeDaemon, bluegreen: Bluegreen):
     moved = problem("state-moved", 409, "plan fb-1 was made from another state", "look again")
     ready.say("POST", "/v1/services/web/failback", moved)
-    ran = bluegreen("failback", "web", "--yes", "--reason", "r")
+    ran = bluegreen("failback", "web", *SAID, "--reason", "r")
     assert ran.code == 3
     assert ran.err.endswith("error: plan fb-1 was made from another state\nlook again\n")
 
@@ -111,7 +135,7 @@ def test_where_there_is_no_way_back_it_says_why(ready: FakeDaemon, bluegreen: Bl
 def test_a_failback_that_halts_ends_with_4(ready: FakeDaemon, bluegreen: Bluegreen):
     ready.say("GET", "/v1/switches/sw-8", _back("halted"))
     ready.say("GET", "/v1/services/web", canned.service(_back("halted"), green=25.0))
-    ran = bluegreen("failback", "web", "--yes", "--reason", "r")
+    ran = bluegreen("failback", "web", *SAID, "--reason", "r")
     assert ran.code == 4
     assert "bluegreen explain web" in ran.out
 
@@ -124,15 +148,24 @@ def test_at_a_terminal_it_asks_for_the_reason_and_the_services_name(ready: FakeD
         terminal.expect("Why?")
         assert ready.posts() == []
         terminal.type("5xx on pay")
+        terminal.expect("You have read that? Type data:tax")
+        terminal.type("data:tax")
         terminal.expect("Type the service's name to move its traffic to blue:")
         assert ready.posts() == []
         terminal.type("web")
         assert terminal.end() == 0
-    assert ready.posts()[0].body == {"plan": "fb-1", "reason": "5xx on pay", "acknowledge": ["tax"]}
+    assert ready.posts()[0].body == {
+        "plan": "fb-1",
+        "reason": "5xx on pay",
+        "acknowledge": ["data:tax"],
+        "confirm": "web",
+    }
 
 
 def test_another_word_than_the_services_name_moves_nothing(ready: FakeDaemon):
     with at_a_terminal("failback", "web", "--reason", "r", "--socket", str(ready.path)) as terminal:
+        terminal.expect("Type data:tax")
+        terminal.type("data:tax")
         terminal.expect("Type the service's name")
         terminal.type("yes")
         assert terminal.end() == 2
@@ -140,8 +173,21 @@ def test_another_word_than_the_services_name_moves_nothing(ready: FakeDaemon):
     assert ready.posts() == []
 
 
+def test_an_unsafe_line_that_is_not_acknowledged_moves_nothing(ready: FakeDaemon):
+    with at_a_terminal("failback", "web", "--reason", "r", "--socket", str(ready.path)) as terminal:
+        for typed in ("y", "yes", "tax"):
+            terminal.expect("You have read that?")
+            terminal.screen = ""
+            terminal.type(typed)
+        assert terminal.end() == 2
+    assert "data:tax was not acknowledged; nothing was moved" in terminal.screen
+    assert ready.posts() == []
+
+
 def test_ctrl_c_at_the_question_moves_nothing(ready: FakeDaemon):
     with at_a_terminal("failback", "web", "--reason", "r", "--socket", str(ready.path)) as terminal:
+        terminal.expect("Type data:tax")
+        terminal.type("data:tax")
         terminal.expect("Type the service's name")
         terminal.interrupt()
         assert terminal.end() == 130
@@ -150,7 +196,7 @@ def test_ctrl_c_at_the_question_moves_nothing(ready: FakeDaemon):
 
 def test_ctrl_c_after_the_start_detaches(ready: FakeDaemon):
     ready.say("GET", "/v1/switches/sw-8", _back("running"))
-    with at_a_terminal("failback", "web", "--reason", "r", "--yes", "--socket", str(ready.path)) as terminal:
+    with at_a_terminal("failback", "web", "--reason", "r", *SAID, "--socket", str(ready.path)) as terminal:
         terminal.expect("shift 2 of 4")
         terminal.interrupt()
         assert terminal.end() == 130

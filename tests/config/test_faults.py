@@ -112,6 +112,16 @@ def test_two_services_on_one_switch_point_are_a_fault(tmp_path):
     ]
 
 
+def test_a_service_that_this_one_depends_on_is_known_or_warned_about(tmp_path):
+    shop = SERVICE.replace("service: web", "service: shop")
+    assert said(write(tmp_path, SERVICE + "depends_on: [shop]\n", shop=shop)) == []
+    assert said(write(tmp_path, SERVICE + "depends_on: [web, shpo]\n", shop=shop)) == [
+        "services/web.yaml:10: depends_on[0]: a service does not depend on itself; wanted the name of another one",
+        "services/web.yaml:10: warning: depends_on[1]: no service 'shpo' here: a failback's report cannot tell what was"
+        " deployed of it",
+    ]
+
+
 def test_two_services_may_have_memory_points(tmp_path):
     assert said(write(tmp_path, shop=SERVICE.replace("service: web", "service: shop"))) == []
 

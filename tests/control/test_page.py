@@ -21,6 +21,13 @@ in_a_browser = [
 ]
 
 
+CHANGES = [
+    {"kind": "schema", "id": "20261101-orders", "summary": "orders lose a column", "phase": "contract"},
+    {"kind": "security", "id": "tls", "summary": "x", "advisories": [{"id": "CVE-2026-1", "severity": "high"}]},
+]
+UNSAFE = ["point-of-no-return", "schema:20261101-orders", "security:tls"]
+
+
 class Inline(HTMLParser):
     """Collects what the content security policy forbids."""
 
@@ -132,6 +139,33 @@ class TestInABrowser:
         await page.sees("blue has the traffic")
         asked = [event for event in await endpoint.events() if event["kind"] == "Requested"][-1]
         assert (asked["by"], asked["reason"]) == ("token:ci", "5xx on pay")
+
+    async def test_each_unsafe_line_of_the_report_has_a_box_to_tick_and_the_debts_are_shown_afterwards(
+        self, endpoint: Endpoint, page: Page
+    ) -> None:
+        await endpoint.deployed("v2", changes=CHANGES)
+        await page.click("Fail back…")
+        await page.sees("CVE-2026-1 (high)", "needs data work after", "roll forward rather than back", "no failback of")
+        await page.type("reason", "5xx on pay")
+        await page.type("confirm", "web")
+        await page.click("Move the traffic to blue")
+        boxes = "[...document.querySelectorAll('[data-acknowledge]')]"
+        assert await page.run(f"{boxes}.map((box) => box.dataset.acknowledge)") == UNSAFE
+        assert await page.run(f"{boxes}[0].matches(':invalid')"), "no tick, no failback"
+        for scheme in ("light", "dark"):
+            for width in (1280, 360):
+                await page.look(width=width, scheme=scheme)
+                assert await page.run("document.documentElement.scrollWidth - innerWidth") <= 0, "nothing sticks out"
+                assert json.loads(await page.run(WEAK_TEXTS)) == [], f"{scheme}, {width} px"
+        await page.run(f"{boxes}.slice(1).forEach((box) => box.click())")
+        await page.click("Move the traffic to blue")
+        assert (await endpoint.service())["live"] == "green", "one line is not ticked"
+        await page.run(f"{boxes}[0].click()")
+        await page.click("Move the traffic to blue")
+        await page.sees("blue has the traffic", "advisory:CVE-2026-1")
+        await page.sees("nobody owns it", "bluegreen debts web --acknowledge")
+        asked = [event for event in await endpoint.events() if event["kind"] == "Requested"][-1]
+        assert asked["data"]["acknowledged"] == sorted(UNSAFE)
 
     @pytest.mark.parametrize("endpoint", ["approve"], indirect=True)
     async def test_a_plan_that_is_no_longer_true_is_shown_anew_and_nothing_moves(

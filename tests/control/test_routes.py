@@ -69,7 +69,7 @@ async def test_a_deployment_is_accepted_with_its_place(endpoint: Endpoint) -> No
 
 
 async def test_the_change_manifest_goes_on_record(endpoint: Endpoint) -> None:
-    changes = [{"kind": "schema", "id": "0093", "backward_compatible": "yes"}]
+    changes = [{"kind": "schema", "id": "0093", "summary": "orders get a column", "backward_compatible": "yes"}]
     await endpoint.deployed("v2", changes=changes)
     assert (await endpoint.service())["switch"]["changes"] == changes
     requested = next(event for event in await endpoint.events() if event["kind"] == "Requested")

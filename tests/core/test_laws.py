@@ -15,12 +15,14 @@ from hypothesis import strategies as some
 
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
-from bluegreen.core.admit import admit
+from bluegreen.core import unknown
+from bluegreen.core.admit import Deploy, admit
 from bluegreen.core.codec import decode, encode
 from bluegreen.core.decide import WATCH_SECONDS_MAX, next_step, target_split
 from bluegreen.core.halts import options
 from bluegreen.core.phases import IllegalTransition, apply, as_split, fold
 from bluegreen.core.state import ServiceState
+from bluegreen.core.ways import Option
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Condition, Kind, Weights
 from tests.builders import DAEMON, OPERATOR, SERVICE, state_after, the_switch
@@ -89,18 +91,22 @@ def test_what_the_options_call_lawful_is_admitted_and_the_rest_says_why_not(sett
         looked_at.add(key)
         found = options(driver.state, setting.environments, driver.now)
         if driver.halted():
-            going = driver.state.restore is not None  # an operator's order is being carried out: it has limits
+            # an operator's order is being carried out, or what is unknown is being looked up: both have limits
+            going = driver.state.restore is not None or unknown.pending(driver.state)
             ways = [option for option in found if option.lawful and option.verb != "hold"]
             assert going or ways, "a halt without a way on"
         for option in found:
             assert option.lawful == (option.why_not == "")
             if option.lawful and option.verb != "hold":
-                _carry_out(driver, option.verb)
+                _carry_out(driver, option)
 
 
-def _carry_out(driver: Driver, verb: str) -> None:
-    """Admit the verb, and fold what it leads to: neither may raise."""
+def _carry_out(driver: Driver, option: Option) -> None:
+    """Admit what the option's command asks for, and fold what it leads to: neither may raise."""
+    verb = option.verb
     request, state = driver.request(verb), driver.state
+    if isinstance(request, Deploy):
+        request = replace(request, replace_warm="--replace-warm" in option.command)
     if verb == "adopt":  # lawful as long as the balancers show something new
         shown = {name: Weights.of({"blue": 3, "green": 1}) for name in state.points}
         request = type(request)(seen=shown)  # type: ignore[call-arg]

@@ -63,7 +63,9 @@ class Door:
 
     async def failback(self, reason: str = "as the test says", key: str | None = None) -> Answer:
         """A failback by the plan of now."""
-        return await self.post("failback", key, plan=(await self.plan()).get("plan") or "none", reason=reason)
+        plan = await self.plan()
+        said = {"acknowledge": plan.get("acknowledge", []), "confirm": self._service}
+        return await self.post("failback", key, plan=plan.get("plan") or "none", reason=reason, **said)
 
     async def until(self, condition: Callable[[Document], object], what: str, seconds: float = 30.0) -> Document:
         """Look until it is so. Raises Away at once where nobody answers; fails after `seconds`."""

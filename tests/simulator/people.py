@@ -9,7 +9,7 @@ from datetime import timedelta
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import BlueGreenError, StoreError
+from bluegreen.errors import BadRequest, BlueGreenError, StoreError
 from bluegreen.fleet import Fleet
 from bluegreen.model import WHOLE, Actor, Condition, Weights
 from tests.invariants import Law, broken
@@ -56,7 +56,10 @@ class People:
             version = f"v{self._dice.randrange(100)}"
             return await self._fleet.deploy("web", version, ask, replace_warm=self._dice.random() < 0.3)
         if verb == "failback":
-            return await self._fleet.failback("web", None, ask)
+            try:
+                return await self._fleet.failback("web", None, ask)
+            except BadRequest as missing:  # they read what is not safe, and go on
+                return await self._fleet.failback("web", None, ask, acknowledge=list(missing.errors), confirm="web")
         check = ""
         if verb == "accept" and (switch := self._engine.state.open_switch) is not None and switch.halt is not None:
             check = next((finding.check for finding in switch.halt.failed()), "")

@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from bluegreen.core.events import Entry, Record
+from bluegreen.core.failback_facts import Clients
 from bluegreen.errors import (
     AccessDenied,
     AppendUnknown,
@@ -271,6 +272,10 @@ class Balancer:
         self._before, self._changed_at, self.truth = self.truth, self._world.time(), weights
 
     async def trace(self, since: datetime) -> None: ...
+
+    async def clients(self, since: datetime | None, now: datetime) -> Clients:
+        await self._reachable()
+        return Clients(sticky=False)
 
     async def examine(self) -> tuple[Finding, ...]:
         try:

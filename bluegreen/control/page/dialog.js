@@ -1,7 +1,8 @@
 // One dialog for every act: what it does to the traffic, why, and for what cannot be undone the name typed out.
 
 import { Problem, get, post } from "./door.js";
-import { ACTS, alarming, command, element, name, percent, told } from "./view.js";
+import { acknowledged, reported } from "./report.js";
+import { ACTS, alarming, command, element, name, percent, subjectOf, told } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 let act = null; // { service, option, plan, key }: what is being asked about, as it was seen when the dialog opened
@@ -77,7 +78,7 @@ function body(service, option, plan) {
   const made = {};
   const reason = find("reason").value.trim();
   if (reason) made.reason = reason;
-  if (option.verb === "failback") return { ...made, plan: plan.plan, confirm: find("confirm").value };
+  if (option.verb === "failback") return { ...made, plan: plan.plan, acknowledge: acknowledged(find("dialog-facts")), confirm: find("confirm").value };
   if (service.switch?.halt && service.switch.condition === "halted") made.halt = service.switch.halt.id;
   if (option.verb === "accept") made.check = option.subject;
   if (["restore", "leave"].includes(option.verb)) made.drift = meant(service).map((drift) => drift.id);
@@ -106,7 +107,7 @@ function planned(plan) {
     arrow(source, target),
     element("p", { class: target.ready ? "" : "bad" }, target.ready ? `${target.environment} is ready by the last proof.` : `NOT ready: ${target.reasons.join("; ")}`),
     table(plan.traffic), element("p", {}, `${plan.steps.length > 1 ? `In steps: ${plan.steps.join(", ")}` : "At once"}. ${source.environment} is kept as it is.`),
-    ...plan.lines.map((line) => element("p", { class: line.verdict === "safe" ? "" : "bad" }, element("strong", {}, `${line.verdict}: `), line.text)),
+    ...reported(plan),
   ];
 }
 

@@ -75,7 +75,7 @@ export function tick(within) {
 }
 
 /** `2026-11-23 09:00:00`, by the reader's own clock. */
-function local(at) {
+export function local(at) {
   const time = new Date(at), two = (number) => String(number).padStart(2, "0");
   return `${time.getFullYear()}-${two(time.getMonth() + 1)}-${two(time.getDate())} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())}`;
 }
