@@ -18,6 +18,7 @@ from bluegreen.core import admit_line
 from bluegreen.core import events as ev
 from bluegreen.core.due import Schedule
 from bluegreen.core.notes.line import Claimed, Notified
+from bluegreen.core.notes.warm import WarmReadinessLost
 from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import Refused, StateMoved
@@ -213,6 +214,23 @@ def test_drift_an_approval_and_an_end_are_told_once(world: Telling, sender: Send
             await asyncio.sleep(2 * HOUR)
             assert [notice.kind for _, name, notice in sender.got if name == "ops"] == ["ended", "drift"]
             assert "70" in sender.got[-1][2].summary
+
+    run(main())
+
+
+def test_a_way_back_that_is_lost_is_told_once(world: Telling, sender: Sender) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            assert await driver.ended() is Condition.COMPLETED
+            world.notifiers = [Notifier(name="ops", webhook="http://ops")]
+            await driver.engine.note(lambda _: [WarmReadinessLost("blue", ("orders: bad",))])
+            await asyncio.sleep(2 * HOUR)
+            ((_, _, notice),) = sender.got
+            assert notice.kind == "warm"
+            assert notice.text().startswith(
+                "FAILBACK NOT READY web: a failback to blue would not go through: orders: bad"
+            )
 
     run(main())
 

@@ -68,6 +68,12 @@ def _all(state: ServiceState, schedule: Schedule, now: datetime) -> Iterator[Due
         if drift.left is None:
             what = f"somebody else changed {drift.point}: it {drift.shows}, expected was {drift.expected}"
             yield Due(f"drift:{drift.id}", "drift", 1, what, f"bluegreen explain {state.service}")
+    warm = state.notes.warm
+    if warm.lost and warm.since is not None:
+        what = f"a failback to {warm.environment} would not go through: {'; '.join(warm.lost)}"
+        yield Due(
+            f"warm:{warm.environment}:{warm.since.isoformat()}", "warm", 1, what, f"bluegreen ready {state.service}"
+        )
 
 
 def _halted(state: ServiceState, switch: Switch, halt: Halt, schedule: Schedule, now: datetime) -> Iterator[Due]:
