@@ -19,7 +19,7 @@ flags:
 digest: {command: [cat, "../digest-{environment}"], attempts: 1, every: 100ms}
 """
 SET = """#!/bin/sh
-test -e ../hang && sleep 60
+test -e ../hang && exec sleep 60
 sed -i "s/\\"$1\\": [a-z]*/\\"$1\\": $([ "$2" = on ] && echo true || echo false)/" ../flags.json
 """
 DIGEST = "sha256:" + "1a" * 32
