@@ -2,7 +2,7 @@
 
 import { Problem, get, post } from "./door.js";
 import { acknowledged, reported } from "./report.js";
-import { ACTS, alarming, command, element, name, percent, subjectOf, told } from "./view.js";
+import { ACTS, alarming, command, element, name, percent, told } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 let act = null; // { service, option, plan, key }: what is being asked about, as it was seen when the dialog opened
