@@ -14,7 +14,8 @@ demo: $(VENV)/.demo ## a running example: a real balancer, real traffic, and you
 	$(BIN)/bluegreen demo $(DEMO)
 
 test: $(VENV)/.dev debian ## everything: real balancers, real processes, real kills
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore tests/benchmarks
+	$(BIN)/pytest -q tests/benchmarks
 
 check: $(VENV)/.dev ## format, lint, types, import contracts and the fast tests; under a minute
 	$(BIN)/ruff format --check .

@@ -124,7 +124,7 @@ class WarmKeeper:
 
     def _show(self, engine: ServiceEngine, subject: Subject) -> None:
         proofs = [
-            Proof(finding, heard.looked.at, heard.valid)
+            Proof(finding, heard.looked.at, heard.valid, looked=heard.in_row > 0)
             for heard in self._heard[subject].values()
             for finding in heard.looked.findings
         ]

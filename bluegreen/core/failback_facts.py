@@ -209,7 +209,9 @@ def _readiness(state: ServiceState, facts: Facts, now: datetime) -> Iterator[Lin
     for proof in readiness.proofs:
         id_, age = f"ready:{proof.finding.check}", span((now - proof.at).total_seconds())
         told = f"{proof.finding.check}: {proof.finding.summary}"
-        if not proof.finding.ok:
+        if not proof.looked:
+            yield Line(id_, Verdict.UNKNOWN, told, topic)
+        elif not proof.finding.ok:
             yield Line(id_, Verdict.UNSAFE, f"{told} ({age} ago)", topic)
         elif proof.is_fresh(now):
             yield Line(id_, Verdict.SAFE, f"{told} ({age} ago)", topic)

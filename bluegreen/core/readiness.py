@@ -22,11 +22,15 @@ AHEAD_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was found at one thing that a failback needs. `valid_seconds`: how long it proves anything."""
+    """What was found at one thing that a failback needs. `valid_seconds`: how long it proves anything.
+
+    `looked` False: nobody has looked yet; that proves neither that a failback would go through nor that it would not.
+    """
 
     finding: Finding
     at: datetime
     valid_seconds: float = PROOF_SECONDS
+    looked: bool = True
 
     def age(self, now: datetime) -> float:
         """Seconds since then; below zero where the clock was set back since."""

@@ -117,10 +117,12 @@ async def test_a_step_costs_little_more_than_the_bare_call(
         bare = await bare_calls(balancer)
         steps = await steps_by_the_engine(balancer, tmp_path / "state")
         backend.close()
-    ratio = statistics.median(steps) / statistics.median(bare)
+    # the quickest tenth of each: what else the machine does at that moment slows one part and not the other
+    ratio = statistics.quantiles(steps, n=10)[0] / statistics.quantiles(bare, n=10)[0]
     report_figures(
         f"bare call: p50 {statistics.median(bare):.2f} ms; a whole step, intent to outcome: p50 "
-        f"{statistics.median(steps):.2f} ms, max {max(steps):.2f} ms over {len(steps)}; ratio {ratio:.1f}"
+        f"{statistics.median(steps):.2f} ms, max {max(steps):.2f} ms over {len(steps)}; "
+        f"ratio of the quickest tenths {ratio:.1f}"
     )
     assert len(steps) == STEPS
     assert ratio < RATIO_MAX

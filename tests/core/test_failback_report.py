@@ -200,6 +200,14 @@ def test_fewer_healthy_targets_than_the_live_side_has_is_unsafe_with_numbers():
     assert none.verdict is UNSAFE
 
 
+def test_what_nobody_has_looked_at_yet_is_unknown_and_what_was_found_bad_is_unsafe():
+    state, bad = state_of(DEPLOYED, ("v2", ())), Finding("the balancers", ok=False, summary="not proven yet")
+    for looked, verdict in ((False, UNKNOWN), (True, UNSAFE)):
+        readiness = Readiness("blue", (Proof(bad, at(1000), looked=looked),))
+        assert line(report_of(state, readiness=readiness), "ready:the balancers").verdict is verdict
+        assert not readiness.ready(at(1000))
+
+
 def test_sticky_clients_are_told_with_the_time_at_which_the_last_of_them_may_move():
     state = state_of(DEPLOYED, ("v2", ()))
     points = {"lb": replace(facts().points["lb"], clients=Clients(sticky=True, sticky_seconds=1800))}
