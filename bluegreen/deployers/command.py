@@ -6,12 +6,10 @@ The command outlives the daemon: a keeper stays with it (see `runs`), and the ne
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bluegreen import processes
+from bluegreen import processes, programs
 from bluegreen.config.placeholders import fill
 from bluegreen.config.schema import CommandDeploy
 from bluegreen.config.secrets import SecretMissing
@@ -112,19 +110,5 @@ def missing(error: SecretMissing | KeyError) -> str:
 
 def executable_finding(run: list[str], directory: str | None, variables: Mapping[str, str], scene: Scene) -> Finding:
     """Whether the program is there and may be run, and everything that it is given can be had."""
-    try:
-        names = scene.names()
-        program, *_ = [fill(part, names) for part in run]
-        where = Path(fill(directory, names)) if directory else Path.cwd()
-        given, _ = filled(variables, names)
-    except KeyError as error:
-        return Finding("deploy command", False, missing(error), "mend `deploy`")
-    except SecretMissing as error:
-        return Finding("deploy command", False, error.what, error.advice)
-    if not where.is_dir():
-        return Finding("deploy command", False, f"the directory {where} does not exist", "mend `deploy.directory`")
-    path = str(where / program) if os.sep in program else program
-    if shutil.which(path, path=given.get("PATH")) is None:
-        what = "may not be run" if os.sep in program and Path(path).exists() else "does not exist"
-        return Finding("deploy command", False, f"{path} {what}", "mend `deploy.run`, or the file's rights")
-    return Finding("deploy command", True, f"{path} can be run")
+    found = programs.examine(programs.Program("deploy.run", run, directory, variables), scene.names())
+    return Finding("deploy command", found.ok, found.summary, found.advice)
