@@ -28,10 +28,11 @@ from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
 from bluegreen.errors import NotWritten, Refused, Rejected
+from bluegreen.gathering import Gathering
 from bluegreen.life import Sign, beating
 from bluegreen.model import Cause, Condition, Finding, Phase
 from bluegreen.observe import ANSWER_SECONDS, Past, Seen, in_turn, look
-from bluegreen.ports import Clock, Gathering, Ports, Publish, Setup, Store, Workshop
+from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.running import Running
 from bluegreen.steps import deploy, looks, restore, shift, trace
 from bluegreen.toolbox import Toolbox

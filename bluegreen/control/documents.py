@@ -28,10 +28,10 @@ from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.failback_plan import FailbackPlan
 from bluegreen.fleet import DeploymentPlan
+from bluegreen.gathering import Gathering
 from bluegreen.life import Sign
 from bluegreen.model import Condition, Finding, Phase, percent
 from bluegreen.observe import Seen
-from bluegreen.ports import Gathering
 
 Document = dict[str, Any]
 

@@ -7,7 +7,7 @@ from typing import Any
 from bluegreen.control.values import time
 from bluegreen.core.notes.evidence import Sealed
 from bluegreen.core.state import ServiceState
-from bluegreen.ports import Gathering
+from bluegreen.gathering import Gathering
 
 Document = dict[str, Any]
 

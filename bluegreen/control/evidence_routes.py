@@ -10,7 +10,7 @@ from bluegreen.control import evidence_documents
 from bluegreen.control.exchange import DOOR, answer
 from bluegreen.core.notes.evidence import Sealed
 from bluegreen.errors import NotFound
-from bluegreen.ports import Gathering
+from bluegreen.gathering import Gathering
 
 
 async def evidence(request: web.Request) -> web.Response:

@@ -27,7 +27,7 @@ Beside = Callable[..., Awaitable[str]]
 
 
 class EvidenceKeeper:
-    """ports.Gathering, and a keeper: see `keepers`."""
+    """gathering.Gathering, and a keeper: see `keepers`."""
 
     def __init__(
         self, vault: Vault, store: Store, clock: Clock, identity: Identity, needed: Callable[[], Collection[str]],
