@@ -10,16 +10,20 @@ boto3 is imported in a worker thread at the first call: importing this module is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import threading
 import time
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from bluegreen.clock import SystemClock
 from bluegreen.errors import AccessDenied, BalancerError, OutcomeUnknown, Rejected, Throttled, Unreachable
 
 if TYPE_CHECKING:
@@ -31,9 +35,13 @@ READ_ATTEMPTS = 2
 READS_PER_SECOND = 5.0
 """Half of what ELBv2 refills to a whole account and region: others read there too."""
 READ_BURST = 10
+HALF_A_SECOND = 0.5
+"""A Date is cut to the whole second: on average it is this old when it is written."""
 LIFE_SECONDS = 600.0
 """Credentials that are nearer to their end than this were not renewed: botocore does so from 15 minutes before on."""
 _MESSAGE_MAX = 500
+_SET_ONCE = ("env",)
+"""Where botocore has credentials with an end from (its `method`), and nobody puts new ones while the process lives."""
 
 # the beginnings of error codes: services spell them with and without "Exception"
 _THROTTLED = ("Throttl", "RequestThrottled", "RequestLimitExceeded", "TooManyRequests", "SlowDown", "BandwidthLimit")
@@ -60,18 +68,26 @@ class Where:
 @dataclass(frozen=True, slots=True)
 class Life:
     """Until when the credentials are good, None where that is not told; `lasts` is False where it is nearly over and
-    nothing renews them."""
+    nothing renews them. `renews`: they are renewed by themselves; `temporary`: they have an end, told or not."""
 
     until: datetime | None
     lasts: bool
+    renews: bool = False
+    temporary: bool = False
 
 
 class Sessions:
     """boto3 sessions and clients, made once and kept. One of these serves the whole daemon."""
 
-    def __init__(self, threads: int = THREADS, reads_per_second: float = READS_PER_SECOND) -> None:
+    def __init__(
+        self,
+        threads: int = THREADS,
+        reads_per_second: float = READS_PER_SECOND,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
         self._threads = threads
-        self._rate = reads_per_second
+        self._rate, self.now = reads_per_second, now or SystemClock().now
+        self._ahead: dict[Where, float] = {}
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="aws")
         self._making = threading.Lock()  # making sessions and clients is not thread-safe; using clients is
         self._sessions: dict[Where, boto3.Session] = {}
@@ -117,6 +133,11 @@ class Sessions:
         ends = getattr(session.get_credentials() if session else None, "_expiry_time", None)
         return ends.isoformat() if ends else None
 
+    def ahead(self, where: Where) -> float | None:
+        """By how many seconds this host's clock is ahead of AWS's (below zero: behind), by the Date of the last answer
+        from there, which tells whole seconds; None before the first."""
+        return self._ahead.get(where)
+
     async def life(self, where: Where, timeout: float = 5.0) -> Life:
         """How long the credentials are good for. Raises AccessDenied and Unreachable."""
         job = self._pool.submit(self._life, where)
@@ -158,8 +179,17 @@ class Sessions:
         try:
             answer: dict[str, Any] = method(**parameters)
         except Exception as error:
+            self._compare(call.where, getattr(error, "response", None) or {})
             raise translate(error, call.what, write=call.write) from error
+        self._compare(call.where, answer)
         return answer
+
+    def _compare(self, where: Where, answer: Mapping[str, Any]) -> None:
+        """This host's clock with the one that answered."""
+        date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+        with contextlib.suppress(TypeError, ValueError):  # no Date, or one that nobody can read: it proves nothing
+            there = parsedate_to_datetime(date)
+            self._ahead[where] = (self.now() - there).total_seconds() - HALF_A_SECOND
 
     def _ready(self, call: _Call) -> Any:
         """The bound method, with fresh credentials: a refresh must not fail in the middle of a write."""
@@ -179,9 +209,10 @@ class Sessions:
         except Exception as error:
             raise translate(error, f"the credentials for {where.region}", write=False) from error
         if not isinstance(credentials, RefreshableCredentials):
-            return Life(None, lasts=True)
+            return Life(None, lasts=True, temporary=bool(credentials.token))
         until: datetime | None = getattr(credentials, "_expiry_time", None)
-        return Life(until, lasts=not credentials.refresh_needed(refresh_in=int(LIFE_SECONDS)))
+        lasts = not credentials.refresh_needed(refresh_in=int(LIFE_SECONDS))
+        return Life(until, lasts, renews=credentials.method not in _SET_ONCE, temporary=True)
 
     def _client(self, call: _Call) -> tuple[boto3.Session, Any]:
         where = replace(call.where, endpoint_url=endpoint_of(call.where, call.service))

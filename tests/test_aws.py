@@ -175,7 +175,9 @@ async def test_how_long_a_roles_keys_are_good_for_is_told(
     until = datetime.now(UTC).replace(microsecond=0) + lasting
     proxy.faults["AssumeRole"] = "answer"
     proxy.answers["AssumeRole"] = keys_until(until)
-    assert await sessions.life(Where(REGION, role=ROLE, endpoint_url=proxy.url)) == Life(until, lasts)
+    assert await sessions.life(Where(REGION, role=ROLE, endpoint_url=proxy.url)) == Life(
+        until, lasts, renews=True, temporary=True
+    )
 
 
 async def test_keys_without_an_end_last_and_keys_that_cannot_be_had_are_said(

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bluegreen.config import schema
 from bluegreen.errors import BlueGreenError
-from bluegreen.ports import Balancer
+from bluegreen.ports import Balancer, Enough
 
 if TYPE_CHECKING:
     from bluegreen.aws import Sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What a switch takes of a balancer: how many seconds the longest one lasts, the way back and a margin included;
+    and how many healthy targets an environment is called healthy with."""
+
+    seconds: float = 0.0
+    healthy: Enough = field(default_factory=Enough)
+
+
+UNDEMANDING = Demands()
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,7 @@ class Context:
     service: str
     environments: tuple[str, ...]
     aws: Sessions
+    demands: Demands = UNDEMANDING
 
 
 def open_balancer(point: schema.SwitchPoint, context: Context) -> Balancer:
@@ -48,7 +61,7 @@ def _haproxy(point: schema.HAProxyPoint, name: str, context: Context) -> Balance
 def _elbv2(point: schema.ElbV2Point, name: str, context: Context) -> Balancer:
     from bluegreen.balancers.elbv2 import ElbV2Balancer  # boto3 is heavy: only who uses it pays for it
 
-    return ElbV2Balancer(point, name, context.environments, context.aws)
+    return ElbV2Balancer(point, name, context.environments, context.aws, context.demands)
 
 
 KINDS: dict[str, Callable[[Any, str, Context], Balancer]] = {"memory": _memory, "haproxy": _haproxy, "elbv2": _elbv2}

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from bluegreen.aws import Sessions
+from bluegreen.balancers import UNDEMANDING, Demands
 from bluegreen.balancers import elbv2_actions as actions_of
 from bluegreen.balancers.elbv2_api import ElbV2Api
 from bluegreen.balancers.elbv2_clients import clients
@@ -39,13 +40,20 @@ class ElbV2Balancer:
 
     kind = "elbv2"
 
-    def __init__(self, point: ElbV2Point, name: str, environments: tuple[str, ...], sessions: Sessions) -> None:
+    def __init__(
+        self,
+        point: ElbV2Point,
+        name: str,
+        environments: tuple[str, ...],
+        sessions: Sessions,
+        demands: Demands = UNDEMANDING,
+    ) -> None:
         self.point = name
         self._environments = environments
         self._configured = {environment: point.target_groups[environment] for environment in environments}
         self.settle = point.settle
         self._trail = point.trail
-        self._api = ElbV2Api(point, sessions)
+        self._api, self._demands = ElbV2Api(point, sessions), demands
         self._resolved: dict[str, str] | None = None
 
     def native(self, split: Weights) -> Weights:
@@ -79,8 +87,8 @@ class ElbV2Balancer:
         return found
 
     async def examine(self) -> tuple[Finding, ...]:
-        """Actions, load balancer, target groups, stickiness, permission: a finding for each."""
-        return await examine(self._api, self.point, self._groups)
+        """See ports.Balancer; what there is to know is listed in `elbv2_examine`."""
+        return await examine(self._api, self.point, self._groups, self._demands)
 
     async def trace(self, since: datetime) -> tuple[Hand, ...] | None:
         """See ports.Balancer: by CloudTrail, which tells minutes later. None with `trail: false`."""

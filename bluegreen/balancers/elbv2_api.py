@@ -89,6 +89,19 @@ class ElbV2Api:
         """How long the daemon's credentials at this point are good for."""
         return await self._sessions.life(self.where, self._timeout)
 
+    def now(self) -> datetime:
+        """This host's time."""
+        return self._sessions.now()
+
+    def ahead(self) -> float | None:
+        """See Sessions.ahead."""
+        return self._sessions.ahead(self.where)
+
+    async def limits(self) -> dict[str, int]:
+        """The account's limits in this region, by their names."""
+        answer = await self._call("DescribeAccountLimits")
+        return {str(limit["Name"]): int(limit["Max"]) for limit in answer.get("Limits", [])}
+
     async def simulate(self, principal: str, action: str) -> dict[str, Any]:
         """IAM's opinion on whether `principal` may do `action` here: an EvaluationResult."""
         answer = await self._sessions.call(

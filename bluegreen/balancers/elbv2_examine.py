@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+from bluegreen.balancers import Demands
 from bluegreen.balancers.elbv2_actions import Action, Forward, forward_of, weights_of, with_weights
 from bluegreen.balancers.elbv2_api import ElbV2Api, LoadBalancer
 from bluegreen.errors import BalancerError
 from bluegreen.model import Finding, Weights
+from bluegreen.ports import Enough
 
 _PROTOCOLS = {
     "application": ("HTTP", "HTTPS"),
@@ -17,9 +20,15 @@ _PROTOCOLS = {
 Groups = Callable[[], Awaitable[Mapping[str, str]]]
 
 
-async def examine(api: ElbV2Api, point: str, groups: Groups) -> tuple[Finding, ...]:
+CLOCK_SECONDS = 60.0
+"""AWS refuses what is signed by a clock that is 5 minutes off; one that has come so far goes on."""
+_ACCEPTABLE = ("stickiness", "fail-open", "quota", "identity", "permission", "credentials", "clock")
+"""What is refused by AWS at the write, if it comes to the worst; a person may know better."""
+
+
+async def examine(api: ElbV2Api, point: str, groups: Groups, demands: Demands) -> tuple[Finding, ...]:
     """Look at everything; one thing that cannot be looked at does not hide the others."""
-    look = _Look(api, groups)
+    look = _Look(api, groups, demands)
     found: list[Finding] = []
     for name, probe in (
         ("actions", look.actions),
@@ -27,15 +36,18 @@ async def examine(api: ElbV2Api, point: str, groups: Groups) -> tuple[Finding, .
         ("target groups", look.target_groups),
         ("rules before it", look.rules_before),
         ("stickiness", look.stickiness),
+        ("fail-open", look.fail_open),
+        ("quota", look.quota),
+        ("identity", look.identity),
         ("permission", look.permission),
         ("credentials", look.credentials),
+        ("clock", look.clock),
     ):
         try:
             ok, summary, advice = await probe()
         except BalancerError as error:
             ok, summary, advice = False, error.what, error.advice
-        acceptable = name in ("stickiness", "permission", "credentials")  # a wrong guess is refused by AWS at the write
-        found.append(Finding(f"{point}: {name}", ok, summary, advice, acceptable))
+        found.append(Finding(f"{point}: {name}", ok, summary, advice, name in _ACCEPTABLE))
     return tuple(found)
 
 
@@ -46,9 +58,12 @@ Seen = tuple[bool, str, str]
 class _Look:
     """Each thing is asked for once: reads are rationed by AWS for the whole account."""
 
-    def __init__(self, api: ElbV2Api, groups: Groups) -> None:
+    def __init__(self, api: ElbV2Api, groups: Groups, demands: Demands) -> None:
         self._api = api
         self._groups = groups
+        self._demands = demands
+        self._attributes: dict[str, dict[str, str]] = {}
+        self._identity = ""
         self._read: list[Action] | None = None
         self._balancer: LoadBalancer | None = None
 
@@ -110,7 +125,7 @@ class _Look:
             return True, "the forward action is not sticky", "connections that are open stay where they are"
         sticky = []
         for environment, arn in groups.items():
-            if (await self._api.group_attributes(arn)).get("stickiness.enabled") == "true":
+            if (await self._of_group(arn)).get("stickiness.enabled") == "true":
                 sticky.append(environment)
         if sticky:
             return (
@@ -121,11 +136,48 @@ class _Look:
             )
         return True, "nothing is sticky", ""
 
-    async def permission(self) -> Seen:
-        """IAM's own simulation of the write. Where it cannot be asked, nothing is proven, and that is said."""
-        action = f"elasticloadbalancing:{'ModifyRule' if self._api.is_rule else 'ModifyListener'}"
+    async def fail_open(self) -> Seen:
+        """Below how many healthy targets the balancer sends traffic to the ill ones too: an environment that counts as
+        healthy must have more."""
+        wrong, told = [], []
+        for environment, arn in (await self._groups()).items():
+            below = _fails_open_below(await self._of_group(arn))
+            told.append(f"{environment}: below {_told(below)}")
+            if _is_above(below, self._demands.healthy):
+                wrong.append(f"{environment} gets traffic on ill targets below {_told(below)} healthy ones")
+        if wrong:
+            what = f"{'; '.join(wrong)}, and `health.minimum` calls it healthy with {_told(self._demands.healthy)}"
+            return False, what, "raise `health.minimum`, or lower the target group's unhealthy_state_routing"
+        return True, f"with too few healthy targets the ill ones get traffic too ({', '.join(told)})", ""
+
+    async def quota(self) -> Seen:
+        """Whether the forward action may have all of its target groups."""
+        forward, groups, kind = forward_of(await self._all()), await self._groups(), (await self._its_balancer()).type
+        wanted = len({arn for arn, _ in forward.groups} | set(groups.values()))
+        name = f"target-groups-per-action-on-{kind}-load-balancer"
         try:
-            principal = principal_of(await self._api.identity())
+            limit = (await self._api.limits()).get(name)
+        except BalancerError as error:
+            advice = "allow elasticloadbalancing:DescribeAccountLimits to have it proven"
+            return True, f"the account's limits are not told: {error.what}", advice
+        if limit is None:
+            return True, f"{wanted} target groups in the action; AWS tells no limit of them", ""
+        told = f"{wanted} of {limit} target groups that an action may have"
+        return wanted <= limit, told, "" if wanted <= limit else "take target groups that nobody needs from the action"
+
+    async def identity(self) -> Seen:
+        """Who AWS takes the daemon for."""
+        self._identity = await self._api.identity()
+        return True, f"acts as {self._identity}", ""
+
+    async def permission(self) -> Seen:
+        """IAM's own simulation of the write. Where it cannot be asked, nothing is proven, and that is said. Every read
+        has just been made."""
+        action = f"elasticloadbalancing:{'ModifyRule' if self._api.is_rule else 'ModifyListener'}"
+        if not self._identity:
+            return True, f"{action} is not proven: AWS does not say whom it takes the daemon for", ""
+        try:
+            principal = principal_of(self._identity)
             result = await self._api.simulate(principal, action)
         except BalancerError as error:
             return True, f"{action} is not proven: {error.what}", "allow iam:SimulatePrincipalPolicy to have it proven"
@@ -135,11 +187,34 @@ class _Look:
         """How long they are good for: what ends in mid-shift ends the way back, too."""
         life = await self._api.life()
         if life.until is None:
-            return True, "no end is told of the credentials", ""
+            told = "they are temporary, and nobody tells their end" if life.temporary else "they have no end"
+            return True, told, "give the daemon credentials that are renewed, such as a role" if life.temporary else ""
+        until = f"{life.until:%Y-%m-%d %H:%M:%S} UTC"
         if not life.lasts:
-            what = f"the credentials end at {life.until:%Y-%m-%d %H:%M:%S} UTC, and nothing has renewed them"
+            what = f"the credentials end at {until}, and nothing has renewed them"
             return False, what, "renew them where the daemon gets them from"
-        return True, f"the credentials are good until {life.until:%Y-%m-%d %H:%M:%S} UTC", ""
+        if not life.renews and self._seconds_left(life.until) < self._demands.seconds:
+            what = f"the credentials end at {until}, nothing renews them, and a switch with its way back may take "
+            return False, f"{what}{self._demands.seconds / 60:.0f} min", "renew them before, and start the daemon anew"
+        return True, f"good until {until}{', and renewed by then' if life.renews else ''}", ""
+
+    async def clock(self) -> Seen:
+        """This host's clock against the Date of what has just been answered."""
+        ahead = self._api.ahead()
+        if ahead is None:
+            return True, "no answer from AWS told the time", ""
+        if abs(ahead) < CLOCK_SECONDS:
+            return True, f"this host's clock is within {max(1.0, abs(ahead)):.0f} s of AWS's", ""
+        what = f"this host's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} AWS's"
+        return False, f"{what}, which takes no call from 300 s on", "set it: `chronyc tracking`, `timedatectl`"
+
+    def _seconds_left(self, until: datetime) -> float:
+        return (until - self._api.now()).total_seconds()
+
+    async def _of_group(self, arn: str) -> dict[str, str]:
+        if arn not in self._attributes:
+            self._attributes[arn] = await self._api.group_attributes(arn)
+        return self._attributes[arn]
 
     async def _all(self) -> list[Action]:
         if self._read is None:
@@ -165,6 +240,25 @@ def _forwards(rule: Mapping[str, Any]) -> list[str]:
         found += [str(group["TargetGroupArn"]) for group in groups]
         found += [str(action["TargetGroupArn"])] if "TargetGroupArn" in action else []
     return found
+
+
+_ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
+
+
+def _fails_open_below(attributes: Mapping[str, str]) -> Enough:
+    """Both limits hold; the percentage is `off` unless somebody has set it."""
+    share = attributes.get(f"{_ROUTING}.percentage", "off")
+    return Enough(count=int(attributes.get(f"{_ROUTING}.count", "1")), share=10 * int(share) if share.isdigit() else 0)
+
+
+def _is_above(below: Enough, healthy: Enough) -> bool:
+    """Whether an environment may count as healthy where the balancer has begun to send traffic to ill targets. A count
+    and a share say nothing about each other."""
+    return below.share > healthy.share if healthy.share else below.count > healthy.count
+
+
+def _told(enough: Enough) -> str:
+    return f"{enough.share / 10:g}%" if enough.share else str(enough.count)
 
 
 def principal_of(identity: str) -> str:

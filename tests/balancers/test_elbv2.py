@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import moto.elbv2.models
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from bluegreen.aws import Sessions, Where
+from bluegreen.balancers import UNDEMANDING, Demands
 from bluegreen.balancers.elbv2 import ElbV2Balancer
 from bluegreen.balancers.elbv2_examine import principal_of
 from bluegreen.errors import (
@@ -23,13 +25,14 @@ from bluegreen.errors import (
     Unreachable,
 )
 from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
-from bluegreen.ports import Balancer
+from bluegreen.ports import Balancer, Enough
 from tests.balancers.aws_rig import PLACES, REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server
 
 pytestmark = pytest.mark.slow  # each test makes its load balancers anew
 
 ALL_BLUE = Weights.of({"blue": 100, "green": 0})
 STEP = Weights.of({"blue": 95, "green": 5})
+ROUTING = "target_group_health.unhealthy_state_routing.minimum_healthy_targets"
 ALL_GREEN = Weights.of({"blue": 0, "green": 100})
 
 
@@ -88,8 +91,8 @@ def broken(url: str, proxy: FaultProxy) -> Iterator[Site]:
         yield site
 
 
-def balancer_of(place: Place, sessions: Sessions, **changes: Any) -> ElbV2Balancer:
-    return ElbV2Balancer(place.point(**changes), "edge", ("blue", "green"), sessions)
+def balancer_of(place: Place, sessions: Sessions, demands: Demands = UNDEMANDING, **changes: Any) -> ElbV2Balancer:
+    return ElbV2Balancer(place.point(**changes), "edge", ("blue", "green"), sessions, demands)
 
 
 # --- reading and writing ---
@@ -211,7 +214,7 @@ async def test_what_is_not_there_is_refused(either: Site, sessions: Sessions, ki
     place = either.place(kind)
     noun = "rule" if kind.endswith("rule") else "listener"
     with pytest.raises(Rejected, match="NotFound"):
-        await balancer_of(place, sessions, **{noun: place.arn + "0"}).read()
+        await balancer_of(place, sessions, UNDEMANDING, **{noun: place.arn + "0"}).read()
     with pytest.raises(Rejected, match=r"web-none|not found"):
         await balancer_of(place, sessions, target_groups={"blue": "web-none", "green": "web-none-2"}).read()
     with pytest.raises(Rejected, match=r"web-none|not found|no such"):
@@ -472,8 +475,12 @@ async def test_a_good_point_has_no_fault_and_its_permission_is_not_proven(
         "edge: target groups",
         "edge: rules before it",
         "edge: stickiness",
+        "edge: fail-open",
+        "edge: quota",
+        "edge: identity",
         "edge: permission",
         "edge: credentials",
+        "edge: clock",
     ]
     assert all(finding.ok for finding in findings.values()), findings
     assert "not proven" in findings["edge: permission"].summary  # moto has no simulation
@@ -587,6 +594,97 @@ async def test_the_permission_to_write_is_what_iam_says(
     assert finding.ok is ok
     assert ("not proven" in finding.summary) is (bool(missing) and ok)
     assert proxy.sent["ModifyListener"] == 0
+
+
+async def test_who_the_daemon_acts_as_is_told_and_what_aws_does_not_tell_is_not_proven(
+    broken: Site, proxy: FaultProxy, sessions: Sessions
+) -> None:
+    balancer = balancer_of(broken.place(), sessions)
+    assert "acts as arn:aws:sts::123456789012:" in (await examined(balancer))["edge: identity"].summary
+    proxy.faults["GetCallerIdentity"] = "expired"
+    found = await examined(balancer)
+    assert not found["edge: identity"].ok
+    assert "the credentials have expired" in found["edge: identity"].advice
+    assert "is not proven: AWS does not say whom" in found["edge: permission"].summary
+
+
+@pytest.mark.parametrize(
+    ("minimum", "count", "percentage", "ok"),
+    [
+        (Enough(share=1000), "1", "off", True),
+        (Enough(share=500), "1", "50", True),
+        (Enough(share=500), "1", "75", False),
+        (Enough(count=1), "2", "off", False),
+        (Enough(count=2), "2", "off", True),
+        (Enough(count=2), "1", "75", True),  # a count and a share say nothing about each other
+    ],
+)
+async def test_an_environment_that_counts_as_healthy_must_be_above_where_the_balancer_fails_open(
+    site: Site, sessions: Sessions, minimum: Enough, count: str, percentage: str, ok: bool
+) -> None:
+    place = site.place()
+    settings = {f"{ROUTING}.count": count, f"{ROUTING}.percentage": percentage}
+    site.elbv2.modify_target_group_attributes(
+        TargetGroupArn=place.groups["green"],
+        Attributes=[{"Key": key, "Value": value} for key, value in settings.items()],
+    )
+    finding = (await examined(balancer_of(place, sessions, Demands(healthy=minimum))))["edge: fail-open"]
+    assert finding.ok is ok, finding
+    assert finding.acceptable
+    assert ("raise `health.minimum`" in finding.advice) is not ok
+
+
+@pytest.mark.parametrize(("limit", "ok"), [(5, True), (2, True), (1, False)])
+async def test_the_quota_of_target_groups_in_an_action_is_kept(
+    broken: Site, proxy: FaultProxy, sessions: Sessions, limit: int, ok: bool
+) -> None:
+    proxy.faults["DescribeAccountLimits"] = "answer"
+    proxy.answers["DescribeAccountLimits"] = (
+        "<DescribeAccountLimitsResponse><DescribeAccountLimitsResult><Limits><member>"
+        f"<Name>target-groups-per-action-on-application-load-balancer</Name><Max>{limit}</Max>"
+        "</member></Limits></DescribeAccountLimitsResult></DescribeAccountLimitsResponse>"
+    )
+    finding = (await examined(balancer_of(broken.place(), sessions)))["edge: quota"]
+    assert (finding.ok, finding.summary) == (ok, f"2 of {limit} target groups that an action may have")
+    proxy.faults["DescribeAccountLimits"] = "deny"
+    told = (await examined(balancer_of(broken.place(), sessions)))["edge: quota"]
+    assert told.ok
+    assert "allow elasticloadbalancing:DescribeAccountLimits" in told.advice
+
+
+@pytest.mark.parametrize(("off", "ok"), [(0, True), (40, True), (-400, False), (100, False)])
+async def test_a_clock_that_is_off_is_found_before_aws_refuses_it(broken: Site, off: int, ok: bool) -> None:
+    sessions = Sessions(reads_per_second=10_000, now=lambda: datetime.now(UTC) + timedelta(seconds=off))
+    finding = (await examined(balancer_of(broken.place(), sessions)))["edge: clock"]
+    assert finding.ok is ok
+    assert ("ahead of" if off > 0 else "behind") in finding.summary or ok
+    assert finding.advice or ok
+    await sessions.close()
+
+
+@pytest.mark.parametrize(("hours", "planned", "ok"), [(1, 600.0, True), (1, 7200.0, False), (3, 7200.0, True)])
+async def test_credentials_that_nothing_renews_must_outlast_the_longest_switch_and_its_way_back(
+    broken: Site, monkeypatch: pytest.MonkeyPatch, hours: int, planned: float, ok: bool
+) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=hours)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    sessions = Sessions(reads_per_second=10_000)
+    finding = (await examined(balancer_of(broken.place(), sessions, Demands(planned))))["edge: credentials"]
+    assert finding.ok is ok, finding
+    assert f"{ends:%Y-%m-%d %H:%M:%S} UTC" in finding.summary
+    await sessions.close()
+
+
+async def test_temporary_credentials_whose_end_nobody_tells_are_told_of(
+    broken: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
+    sessions = Sessions(reads_per_second=10_000)
+    finding = (await examined(balancer_of(broken.place(), sessions)))["edge: credentials"]
+    assert "nobody tells their end" in finding.summary
+    assert "credentials that are renewed" in finding.advice
+    await sessions.close()
 
 
 @pytest.mark.parametrize(
