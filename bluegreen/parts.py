@@ -60,7 +60,9 @@ class Parts:
         self.store = SqliteStore(directory, self.metrics.append_seconds.observe)
         self.aws = Sessions()
         self.directory, self.cards = directory, dict[str, CardKeeper]()
-        self._fitted = fit(self.store, Bench(directory, self.aws, self.metrics.called))
+        self._fitted = fit(
+            self.store, Bench(directory, self.aws, self.metrics.called, lambda: self.config.daemon.notify)
+        )
         engines = [self.engine(setup_of(service)) for service in config.services.values()]
         self.fleet = Fleet(engines, self.store, self.clock)
 

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 from bluegreen.core.events import Entry, Record
 from bluegreen.core.failback_facts import Clients
 from bluegreen.core.readiness import Readiness
-from bluegreen.core.state import Hand, ServiceState
+from bluegreen.core.state import Hand
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding, Plan, Target, Weights
 
@@ -132,6 +132,14 @@ class Found:
 
     outcome: DeployOutcome | None
     started: bool
+
+
+class Needs(Protocol):
+    """What a switch needs beside its balancers, its deployer and its checks: of the host, of the people to be told."""
+
+    async def look(self, scenes: Sequence[Scene]) -> tuple[Finding, ...]:
+        """Look at all of it, for all of these environments. Changes nothing."""
+        ...
 
 
 Alive = Callable[[str], None]
@@ -274,7 +282,7 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One of a service's environments, with the values that its file gives it."""
+    """One of a service's environments, with its file's values."""
 
     name: str
     values: Mapping[str, str]
@@ -317,6 +325,7 @@ class Ports:
     open_guard: Callable[[str], Check] = opens_no_guard
     """Opens a guard that is on record, from its configuration as JSON. Raises BlueGreenError."""
     flags: Flags | None = None
+    needs: Needs | None = None
     digest: Check | None = None
     """Asks an environment which artifact it runs; its finding's detail is `checks.digest`'s."""
     warm_every: float = 30.0
@@ -364,26 +373,6 @@ class Workshop(Protocol):
 
     def open(self, setup: Setup) -> Ports:
         """Ports for it; nothing is contacted yet. Raises ConfigError."""
-        ...
-
-
-class Gathering(Protocol):
-    """Keeps what was there at a halt, before anybody is offered a way on."""
-
-    def gathering(self, state: ServiceState) -> str | None:
-        """The halt whose evidence is being kept at this moment, for seconds at the most; None otherwise."""
-        ...
-
-    def manifest(self, digest: str) -> Mapping[str, Any]:
-        """What is in a bundle; `changed` is what is no longer as it was sealed. Blocks on the disk. Raises NotFound."""
-        ...
-
-    def archive(self, digest: str) -> bytes:
-        """The bundle as one .tar.gz. Blocks on the disk. Raises NotFound."""
-        ...
-
-    def part(self, digest: str, name: str) -> bytes:
-        """One part of a bundle. Blocks on the disk. Raises NotFound."""
         ...
 
 

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bluegreen.aws import Sessions
-from bluegreen.balancers import Context, open_balancer
+from bluegreen.balancers import Context, Demands, open_balancer
 from bluegreen.balancers.counted import Called, CountedBalancer
 from bluegreen.checks import Sources, needs_version, open_check
 from bluegreen.checks.digest import DigestCheck
 from bluegreen.config import guards, schema
 from bluegreen.config.load import config_hash, service_from_json, service_json
+from bluegreen.config.notify import Notifier
 from bluegreen.config.secrets import remember
 from bluegreen.config.units import tenths
 from bluegreen.deployers import open_deployer
 from bluegreen.flags import Sources as FlagSources
 from bluegreen.flags import open_flags
 from bluegreen.model import Plan, Target
+from bluegreen.needs import ServiceNeeds
 from bluegreen.ports import Balancer, Check, Enough, Environment, Ports, Setup
 
 
@@ -47,13 +49,20 @@ def setup_of(service: schema.Service) -> Setup:
     )
 
 
+def nobody() -> Sequence[Notifier]:
+    """Where no daemon runs, nobody is told."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """ports.Workshop over real parts. `called` counts the calls to balancers."""
+    """ports.Workshop over real parts. `called` counts the calls to balancers; `notifiers` are the daemon's, as
+    configured now."""
 
     state_directory: Path
     aws: Sessions
     called: Called
+    notifiers: Callable[[], Sequence[Notifier]] = nobody
 
     def restore(self, config: str) -> Setup:
         """See ports.Workshop."""
@@ -63,7 +72,7 @@ class Bench:
         """See ports.Workshop."""
         service = service_from_json(setup.config)
         remember(setup.config)
-        context = Context(self.state_directory, service.service, setup.environments, self.aws)
+        context = Context(self.state_directory, service.service, setup.environments, self.aws, demands(service))
         opened = [CountedBalancer(open_balancer(point, context), self.called) for point in service.switch_points]
         balancers: dict[str, Balancer] = {balancer.point: balancer for balancer in opened}
         sources = Sources(targets=lambda: _all_targets(balancers), aws=self.aws)
@@ -86,10 +95,25 @@ class Bench:
             health_every=service.health.every,
             failback_health=enough(service.failback.minimum),
             flags=open_flags(service.flags, FlagSources(service.service, self.aws)) if service.flags else None,
+            needs=ServiceNeeds(service, self.notifiers, self.state_directory),
             digest=DigestCheck(service.digest, sources.targets) if service.digest else None,
             warm_every=service.warm.every,
             rights_every=service.warm.rights or service.warm.every,
         )
+
+
+MARGIN_SECONDS = 900.0
+"""What comes on top of the longest switch: the time in which a person finds out and goes back."""
+
+
+def demands(service: schema.Service) -> Demands:
+    """What a switch of this service takes of its balancers, there and back."""
+    waits = (len(service.shift.steps) - 1) * (service.shift.wait or 0.0)
+    back = (len(service.failback.steps) - 1) * service.failback.wait
+    deploy = service.deploy.timeout if isinstance(service.deploy, schema.CommandDeploy) else service.deploy.ready
+    smoke = sum(check.attempts * (check.timeout + check.every) for check in service.smoke)
+    longest = deploy + service.health.timeout + smoke + waits + service.bake + back + MARGIN_SECONDS
+    return Demands(longest, enough(service.health.minimum))
 
 
 def enough(minimum: int | str) -> Enough:

@@ -115,9 +115,9 @@ class Bounded:
         except BalancerError as error:
             what = f"they cannot be read: {error.what}"
             advice = error.advice or f"look at {self.place}"
-            return (Finding("flags", ok=False, summary=what, advice=advice, acceptable=True),)
+            return (Finding("flags: readable", ok=False, summary=what, advice=advice, acceptable=True),)
         able = "and can be set from here" if self.writable else "and are set elsewhere"
-        return (Finding("flags", ok=True, summary=f"{len(flags)} flags at {self.place}, {able}"),)
+        return (Finding("flags: readable", ok=True, summary=f"{len(flags)} flags at {self.place}, {able}"),)
 
     async def close(self) -> None:
         """See ports.Flags."""

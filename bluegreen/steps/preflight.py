@@ -1,12 +1,14 @@
-"""Before anything is touched: everything that the way forward needs is tried."""
+"""Before anything is touched: everything that the way forward and the way back will need is tried."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import BalancerError
 from bluegreen.model import Cause, Finding, percent
-from bluegreen.ports import Ports, Store
+from bluegreen.ports import Ports, Scene, Store
 from bluegreen.steps import guards, looks
 
 
@@ -25,17 +27,32 @@ async def examine(
     """Every finding of a preflight. Changes nothing: `plan` shows the same, with no switch."""
     if switch is not None:
         version, artifact = switch.version, switch.artifact
-    scene = ports.scene(candidate, version, artifact)
-    findings = [await store.writable(), *await looks.steady(lambda: _examined(ports))]
+    scene, accepted = ports.scene(candidate, version, artifact), switch.accepted if switch else frozenset[str]()
+    both = (scene, present(live, state, ports))
+    findings = [await store.writable(), *await looks.steady(lambda: balancers(ports))]
     findings.extend(await looks.steady(lambda: looks.weights(ports, state)))
-    findings.append(await _idle(candidate, state, ports, switch.accepted if switch else frozenset()))
+    findings.append(await idle(candidate, state, ports))
     findings.extend(await looks.steady(lambda: looks.health(ports, live, ports.failback_health)))
     findings.extend(await ports.deployer.examine(scene))
-    findings.extend(await guards.look(state, ports, scene, switch.accepted if switch else frozenset()))
-    return tuple(findings)
+    findings.extend(await looks.steady(lambda: around(ports, both)))
+    passed = [looks.unless_accepted(one, accepted) if one.acceptable else one for one in findings]
+    return (*passed, *await guards.look(state, ports, scene, accepted))
 
 
-async def _examined(ports: Ports) -> tuple[Finding, ...]:
+def present(environment: str, state: ServiceState, ports: Ports) -> Scene:
+    """An environment as it stands on record: the way back leads there."""
+    release = state.releases.get(environment)
+    return ports.scene(environment, release.version if release else None, release.artifact if release else None)
+
+
+async def around(ports: Ports, scenes: Sequence[Scene]) -> tuple[Finding, ...]:
+    """What a switch needs beside balancers and checks: of the host, of people, of the place where flags are."""
+    needs = await ports.needs.look(scenes) if ports.needs is not None else ()
+    return (*needs, *(await ports.flags.examine() if ports.flags is not None else ()))
+
+
+async def balancers(ports: Ports) -> tuple[Finding, ...]:
+    """What every balancer says of itself: reachable, permitted, well configured."""
     findings: list[Finding] = []
     for name, found in (await looks.at_all(ports.balancers, lambda balancer: balancer.examine())).items():
         if isinstance(found, BalancerError):
@@ -45,7 +62,7 @@ async def _examined(ports: Ports) -> tuple[Finding, ...]:
     return tuple(findings)
 
 
-async def _idle(candidate: str, state: ServiceState, ports: Ports, accepted: frozenset[str]) -> Finding:
+async def idle(candidate: str, state: ServiceState, ports: Ports) -> Finding:
     """Idle is idle: no share of the traffic, and nothing of an earlier share still in flight."""
     name, share = f"{candidate}-idle", state.share(candidate)
     if share > 0:
@@ -63,7 +80,7 @@ async def _idle(candidate: str, state: ServiceState, ports: Ports, accepted: fro
     )
     return Finding(
         name,
-        ok=in_flight == 0 or name in accepted,
+        ok=in_flight == 0,
         summary=summary,
         advice="wait until they have ended and `resume`; or accept that the deployment cuts them" if in_flight else "",
         acceptable=True,
