@@ -36,6 +36,7 @@ VERBS = {
     "release": ("acts", "Let the warm environment go."),
     "failback": ("failback", "Move the traffic back. Only ever by a person."),
     "ready": ("ready", "Whether a failback is possible right now: every proof with its age."),
+    "doctor": ("doctor", "Every guard and every credential, now: what would stop a switch or a failback."),
     "debts": ("debts", "What a failback left wrong on purpose; who sees to it."),
     "explain": ("explain", "Why things are as they are, and which ways there are."),
     "lessons": ("lessons", "What halts have taught; what one came from."),

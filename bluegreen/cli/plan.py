@@ -10,6 +10,9 @@ from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, clean, columns, pairs
 from bluegreen.errors import ExitCode
 
+DEADLINE = 120.0
+"""Seconds: what is not good is looked at again and again, and a balancer's reads may lag behind."""
+
 
 @click.command("plan", cls=Verb)
 @service_argument()
@@ -22,7 +25,7 @@ def plan(settings: Settings, service: str, version: str, artifact: str | None) -
     Exit code 3 where the deployment would be refused, or where a guard does not hold.
     """
     screen = settings.screen
-    document = settings.client().get("services", service, "plan", version=version, artifact=artifact)
+    document = settings.client(DEADLINE).get("services", service, "plan", version=version, artifact=artifact)
     if screen.json:
         screen.document(document)
     else:

@@ -13,6 +13,7 @@ from aiohttp import web
 from bluegreen import changes
 from bluegreen.control import (
     debts_routes,
+    doctor_routes,
     documents,
     evidence_routes,
     flag_routes,
@@ -55,6 +56,7 @@ def build_app(door: Door) -> web.Application:
             *warm_routes.ROUTES,
             *[web.post(f"/v1/services/{{service}}/{verb}", ask) for verb in VERBS],
             *debts_routes.ROUTES,
+            *doctor_routes.ROUTES,
             web.get("/v1/schemas/changes.json", changes_schema),
             web.get("/v1/switches/{id}", switch),
             web.get("/v1/events", events),

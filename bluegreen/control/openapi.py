@@ -96,6 +96,10 @@ def _paths() -> Schema:
             "get": _get("What failbacks have left wrong on purpose", "Object", ["service"]),
             "post": _post("Acknowledge debts, own one, or say that one is paid", _debts_body(), required=True),
         },
+        "/v1/doctor": {"get": _get("Everything that switches will need, looked at now", "Examinations")},
+        f"{service}/doctor": {
+            "get": _get("Everything that a switch of it will need, looked at now", "Examination", ["service"])
+        },
         "/v1/schemas/changes.json": {"get": _get("The JSON Schema of a change manifest", "Object")},
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/switches/{id}/evidence": {
@@ -359,5 +363,16 @@ def _topic_schemas() -> Schema:
         "id": _TEXT, "topic": _TEXT, "what": _TEXT, "since": _TEXT, "switch": _TEXT, "owner": _MAYBE_TEXT,
         "acknowledged": {"type": "boolean"}, "acknowledged_by": _TEXT, "acknowledged_at": _MAYBE_TEXT,
     }  # fmt: skip
-    made = {"Flags": flags, "Artifact": artifact, "Proof": proof, "Ready": ready, "Debt": debt}
+    finding = {
+        "check": _TEXT, "ok": {"type": "boolean"}, "summary": _TEXT, "advice": _TEXT,
+        "acceptable": {"type": "boolean"}, "detail": {"type": "object"},
+    }  # fmt: skip
+    found = {"about": _TEXT, "ok": {"type": "boolean"}, "findings": {"type": "array", "items": _ref("Finding")}}
+    looked = {"as_of": _TEXT, "ok": {"type": "boolean"}, "seconds": {"type": "number"}}
+    examination = {"service": _TEXT, **looked, "sections": {"type": "array", "items": _ref("Section")}}
+    every = {**looked, "daemon": _ref("Section"), "services": {"type": "array", "items": _ref("Examination")}}
+    made = {
+        "Flags": flags, "Artifact": artifact, "Proof": proof, "Ready": ready, "Debt": debt,
+        "Finding": finding, "Section": found, "Examination": examination, "Examinations": every,
+    }  # fmt: skip
     return {name: {"type": "object", "required": list(one), "properties": one} for name, one in made.items()}
