@@ -1,11 +1,13 @@
 # The commands of the README. Everything a clean machine with Python 3.11 lacks is installed here.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format bench kill simulate diagram clean
+.PHONY: help demo test check lint format bench kill simulate diagram clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 4
+# the tests start hundreds of processes: none of them is to compile the whole daemon anew
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -17,12 +19,14 @@ test: $(VENV)/.dev debian ## everything: real balancers, real processes, real ki
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore tests/benchmarks
 	$(BIN)/pytest -q tests/benchmarks
 
-check: $(VENV)/.dev ## format, lint, types, import contracts and the fast tests; under a minute
+lint: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup -q -m "not slow"
+
+check: lint ## the same, and the fast tests; under a minute
+	$(BIN)/pytest -n auto --dist loadgroup -q -m "not slow"
 
 format: $(VENV)/.dev ## put the code in form
 	$(BIN)/ruff format .

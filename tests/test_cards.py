@@ -115,6 +115,7 @@ def test_the_card_is_current_before_a_write_is_sent(tmp_path: Path):
     assert (card.target, card.head[0]) == ("blue", len(world.published))
 
 
+@pytest.mark.slow
 def test_a_card_that_cannot_be_written_blocks_nothing_and_is_on_show(tmp_path: Path):
     world = World(tmp_path, plan=Plan((), (WHOLE,)), config=MEMORY)
     (tmp_path / "cards").write_text("in the way")

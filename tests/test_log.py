@@ -86,6 +86,7 @@ def test_lines_that_nobody_takes_are_counted_and_said_in_a_line_of_its_own(
     assert len(numbers) + dropped == MANY
 
 
+@pytest.mark.slow
 def test_the_end_does_not_wait_for_a_reader_that_takes_nothing(flooded: subprocess.Popen[str]) -> None:
     answer(flooded)
     go_on(flooded)

@@ -86,6 +86,7 @@ def test_a_process_that_was_stopped_for_longer_than_the_limit_goes_on() -> None:
     process.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_nobody_who_reads_the_last_words_does_not_keep_a_blocked_process_alive() -> None:
     read, write = os.pipe()
     os.set_blocking(write, False)

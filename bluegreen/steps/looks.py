@@ -22,9 +22,10 @@ UNREAD = "unreadable"
 """In the detail of a finding that says nothing: the balancer could not be read."""
 
 
-async def steady(look: Callable[[], Awaitable[tuple[Finding, ...]]]) -> tuple[Finding, ...]:
-    """The findings of the first look that is all good, or of the last; what another hand changed is said at once."""
-    for _ in range(LOOKS_MAX - 1):
+async def steady(look: Callable[[], Awaitable[tuple[Finding, ...]]], most: int = LOOKS_MAX) -> tuple[Finding, ...]:
+    """The findings of the first look that is all good, or of the last of so many; what another hand changed is said at
+    once."""
+    for _ in range(most - 1):
         findings = await look()
         if all_ok(findings) or drifted(findings):
             return findings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
@@ -10,6 +10,9 @@ from bluegreen.errors import BalancerError
 from bluegreen.model import Cause, Finding, percent
 from bluegreen.ports import Ports, Scene, Store
 from bluegreen.steps import guards, looks
+
+AROUND_LOOKS_MAX = 2
+"""What the host lacks is mostly no flap; a notifier that was just restarted is one."""
 
 
 async def run(switch: Switch, state: ServiceState, ports: Ports, store: Store) -> ev.Event:
@@ -34,7 +37,7 @@ async def examine(
     findings.append(await idle(candidate, state, ports))
     findings.extend(await looks.steady(lambda: looks.health(ports, live, ports.failback_health)))
     findings.extend(await ports.deployer.examine(scene))
-    findings.extend(await looks.steady(lambda: around(ports, both)))
+    findings.extend(await looks.steady(lambda: around(ports, both, accepted), AROUND_LOOKS_MAX))
     passed = [looks.unless_accepted(one, accepted) if one.acceptable else one for one in findings]
     return (*passed, *await guards.look(state, ports, scene, accepted))
 
@@ -45,10 +48,11 @@ def present(environment: str, state: ServiceState, ports: Ports) -> Scene:
     return ports.scene(environment, release.version if release else None, release.artifact if release else None)
 
 
-async def around(ports: Ports, scenes: Sequence[Scene]) -> tuple[Finding, ...]:
+async def around(ports: Ports, scenes: Sequence[Scene], accepted: Collection[str] = ()) -> tuple[Finding, ...]:
     """What a switch needs beside balancers and checks: of the host, of people, of the place where flags are."""
     needs = await ports.needs.look(scenes) if ports.needs is not None else ()
-    return (*needs, *(await ports.flags.examine() if ports.flags is not None else ()))
+    found = (*needs, *(await ports.flags.examine() if ports.flags is not None else ()))
+    return tuple(looks.unless_accepted(one, accepted) for one in found)
 
 
 async def balancers(ports: Ports) -> tuple[Finding, ...]:

@@ -272,6 +272,7 @@ def test_ctrl_c_detaches_and_leaves_the_switch_alone(daemon: FakeDaemon):
     assert len(daemon.posts()) == 1
 
 
+@pytest.mark.slow
 def test_a_daemon_that_restarts_meanwhile_loses_no_progress(daemon: FakeDaemon, bluegreen: Bluegreen):
     starting = problem("store", 503, "the journal is being read")
     _deployment(daemon)

@@ -84,6 +84,7 @@ def test_colours_are_for_terminals_that_want_them(daemon: FakeDaemon):
 # --- watch ---
 
 
+@pytest.mark.slow
 def test_watch_in_a_pipe_prints_a_line_for_each_change_only(daemon: FakeDaemon, bluegreen: Bluegreen):
     first, last = canned.service(canned.switch(), green=25.0), canned.service()
     older = first | {"as_of": "2026-11-23T09:10:01.000Z"}
@@ -100,6 +101,7 @@ def test_watch_as_json_prints_changed_documents_a_line_each(daemon: FakeDaemon, 
     assert bluegreen("watch", "web", "--count", "2", "--json").document == first
 
 
+@pytest.mark.slow
 def test_watch_goes_on_when_the_daemon_is_away_for_a_while(daemon: FakeDaemon, bluegreen: Bluegreen):
     daemon.say("GET", "/v1/services/web", Reply(canned.service()), LOST, Reply(canned.service(canned.switch())))
     ran = bluegreen("watch", "web", "--count", "3")
@@ -112,6 +114,7 @@ def test_watch_ends_with_124_when_its_time_is_up(daemon: FakeDaemon, bluegreen: 
     assert bluegreen("watch", "--timeout", "10ms").code == 124
 
 
+@pytest.mark.slow
 def test_watch_redraws_until_ctrl_c(daemon: FakeDaemon):
     daemon.say("GET", "/v1/services/web", canned.service(), canned.service(canned.switch(), green=25.0))
     with at_a_terminal("watch", "web", "--socket", str(daemon.path)) as terminal:
@@ -293,6 +296,7 @@ def test_events_are_a_line_each(daemon: FakeDaemon, bluegreen: Bluegreen):
     assert bluegreen("events", "--json").document == page
 
 
+@pytest.mark.slow
 def test_followed_events_go_on_after_a_lost_stream_without_a_gap(daemon: FakeDaemon):
     first = Reply(events=(canned.event(4), canned.event(5)))
     daemon.say("GET", "/v1/events", first, LOST, Reply(events=(canned.event(6),)))

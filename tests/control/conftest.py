@@ -31,8 +31,8 @@ environments: {blue: {url: "http://127.0.0.1:1"}, green: {url: "http://127.0.0.1
 switch_points: [{kind: memory}]
 deploy: {kind: command, run: [/bin/sh, -c, "test ! -e broken"]}
 smoke: [{name: ticket, command: [/bin/sh, -c, "test ! -e bad"]}]
-shift: {steps: [50%, 100%], wait: 200ms}
-bake: 200ms
+shift: {steps: [50%, 100%], wait: 50ms}
+bake: 50ms
 health: {every: 50ms}
 warm: {every: 1s}
 """
@@ -92,7 +92,7 @@ async def endpoint(request: pytest.FixtureRequest, tmp_path: Path, service_file:
     """`parametrize("endpoint", ["approve"], indirect=True)` makes the shift wait for that."""
     (tmp_path / "services").mkdir()
     (tmp_path / "services" / "web.yaml").write_text(
-        service_file.replace("200ms}", f"{getattr(request, 'param', '200ms')}}}", 1)
+        service_file.replace("50ms}", f"{getattr(request, 'param', '50ms')}}}", 1)
     )
     config = tmp_path / "bluegreen.yaml"
     config.write_text("state: {directory: state}\ncontrol: {socket: c.sock}\nobserve: {every: 200ms}\n")

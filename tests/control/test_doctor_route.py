@@ -63,6 +63,7 @@ async def test_a_weight_that_another_hand_has_changed_is_found(endpoint: Endpoin
     assert "bluegreen restore web" in drift["advice"]
 
 
+@pytest.mark.slow
 async def test_after_a_deployment_the_way_back_is_told(endpoint: Endpoint) -> None:
     await endpoint.deployed()
     async with asyncio.timeout(20):
@@ -120,6 +121,7 @@ async def test_a_defect_in_one_look_hides_nothing() -> None:
 # --- a preflight looks at the same ---
 
 
+@pytest.mark.slow
 async def test_a_preflight_halts_on_what_the_host_lacks_and_an_operator_may_go_past_it(endpoint: Endpoint) -> None:
     engine = endpoint.parts.fleet.engine("web")
     text = (endpoint.directory / "services" / "web.yaml").read_text().replace("/bin/echo", "/no/such/program")

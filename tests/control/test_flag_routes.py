@@ -155,6 +155,7 @@ async def test_a_flag_is_offered_at_a_halt_before_the_failback(endpoint: Endpoin
     assert document["flags"]["acts"][0]["outcome"] == "set"
 
 
+@pytest.mark.slow
 async def test_an_order_whose_answer_is_lost_is_unknown_until_it_is_looked_up(endpoint: Endpoint) -> None:
     (endpoint.directory / "hang").touch()
     status, document = await endpoint.post(FLAG, {"value": "off", "reason": "why"})

@@ -30,6 +30,7 @@ async def resumed(endpoint: Endpoint, **more: str) -> dict[str, Any]:
     return await endpoint.until("completed", "halted")
 
 
+@pytest.mark.slow
 async def test_the_second_halt_of_a_kind_tells_of_the_first(endpoint: Endpoint) -> None:
     first = await halted(endpoint)
     assert (first["lessons"]["fingerprint"], first["lessons"]["times"]) == ("smoke/ticket/check_failed", 0)
@@ -106,6 +107,7 @@ async def test_what_is_not_as_wanted_is_refused_by_its_field_and_nothing_is_on_r
     assert len(await endpoint.events()) == before
 
 
+@pytest.mark.slow
 async def test_a_guard_lives_from_shadow_to_enforcing_to_its_end(endpoint: Endpoint) -> None:
     await halted(endpoint)
     await resumed(endpoint)

@@ -65,6 +65,7 @@ async def test_without_a_program_that_sets_flags_are_only_read(place: Path):
         await flags.write("search", "off", "on")
 
 
+@pytest.mark.slow
 async def test_a_program_that_fails_or_hangs_may_have_set_it(place: Path):
     script(place / "late", "#!/bin/sh\necho '{\"search\": false}' > flags.json\necho half done >&2\nexit 3\n")
     flags = provider(place, write=["./late", "{flag}", "{value}"])
@@ -106,6 +107,7 @@ async def test_a_program_that_fails_to_read_says_why_without_secrets(place: Path
     assert await provider(place, read=["./tells"], variables={"KEY": "${env:FLAGS_KEY}"}).read() == {"key": "***"}
 
 
+@pytest.mark.slow
 async def test_a_reader_that_hangs_is_ended_in_time(place: Path):
     with pytest.raises(Unreachable, match="sleep was ended"):
         await provider(place, read=["sleep", "60"]).read()

@@ -34,7 +34,7 @@ def test_no_history_breaks_a_law(report_figures: Callable[[str], None]) -> None:
 
 
 def test_no_history_of_a_few_breaks_a_law() -> None:
-    for seed in range(40):
+    for seed in range(15):
         simulate(seed)
 
 
