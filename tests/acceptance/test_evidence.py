@@ -25,18 +25,21 @@ SERVICE = """
 service: web
 environments: {{blue: {{url: "{url}/blue"}}, green: {{url: "{url}/green"}}}}
 switch_points: [{{kind: memory}}]
-deploy: {{kind: command, run: [/bin/sh, -c, "echo rolled out {{version}}"]}}
+deploy: {{kind: command, run: [/bin/sh, -c, "echo rolled out {{version}}; rm -f {gone}"]}}
 smoke: [{{name: orders, http: "{{url}}/orders", timeout: 2s}}]
 evidence:
   - {{name: logs, command: [/bin/sh, -c, "echo last lines of {{environment}}, live is {{live}}"], timeout: 2s}}
   - {{name: hangs, command: [sleep, "60"], timeout: 1s}}
-  - {{name: missing, command: [/nowhere/logs]}}
+  - {{name: missing, command: ["{gone}"]}}
 """
 
 
 def laid_out(directory: Path, url: str) -> Path:
     (directory / "services").mkdir()
-    (directory / "services" / "web.yaml").write_text(SERVICE.format(url=url))
+    gone = directory / "logs.sh"  # there at the preflight; the deploy command takes it away
+    gone.write_text("#!/bin/sh\n")
+    gone.chmod(0o755)
+    (directory / "services" / "web.yaml").write_text(SERVICE.format(url=url, gone=gone))
     config = directory / "bluegreen.yaml"
     config.write_text("state: {directory: state}\ncontrol: {socket: c.sock}\nobserve: {every: 500ms}\n")
     return config
