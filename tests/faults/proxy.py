@@ -32,6 +32,8 @@ class ChaosSocket:
     reads: deque[str] = field(default_factory=deque)
     made: list[str] = field(default_factory=list)
     """The lines that set something, as they arrived at HAProxy."""
+    landed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a line that was to come late has arrived."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ChaosSocket]:
@@ -51,6 +53,8 @@ class ChaosSocket:
                 writer.close()
                 await asyncio.sleep(SLOW_SECONDS)
             answer = await self._forwarded(line) if fault != "lose" else b""
+            if fault == "late":
+                self.landed.set()
             if fault == "hang":
                 await reader.read()  # until the client goes
             elif fault == "slow":
