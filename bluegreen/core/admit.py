@@ -13,6 +13,7 @@ from typing import assert_never
 from bluegreen.core import admit_drift as drift
 from bluegreen.core import admit_lessons, unknown
 from bluegreen.core import events as ev
+from bluegreen.core.freeze import no_freeze
 from bluegreen.core.notes import debts
 from bluegreen.core.requests import (
     Abort,
@@ -67,6 +68,7 @@ def admit(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[e
 
 def _admitted(request: AnyRequest, state: ServiceState, now: datetime) -> Sequence[ev.Event]:
     _answers_this_halt(request, state)
+    no_freeze(request, state)
     match request:
         case Deploy():
             return _deploy(request, state, now)

@@ -17,6 +17,7 @@ from bluegreen.core import ahead, flag_ways, risks, unknown
 from bluegreen.core.admit_drift import answered
 from bluegreen.core.ahead import Moved
 from bluegreen.core.durations import AT_ONCE, OPEN_ENDED, Expected, expected
+from bluegreen.core.requests import Frozen
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.core.ways import ORDER, Option, Scene, Way
 from bluegreen.errors import Refused
@@ -29,11 +30,12 @@ def options(
     now: datetime,
     deployment: Plan | None = None,
     failback: Plan | None = None,
+    frozen: tuple[Frozen, ...] = (),
 ) -> tuple[Option, ...]:
     """Every verb of an operator with what it does, or why it is not lawful now. `deployment` and `failback` are the
-    plans as configured now; without them a switch goes to everything at once."""
+    plans as configured now; without them a switch goes to everything at once. `frozen`: the freezes in force."""
     at_once = Plan(tuple(state.points), (WHOLE,))
-    scene = Scene(state, tuple(environments), deployment or at_once, failback or at_once, now)
+    scene = Scene(state, tuple(environments), deployment or at_once, failback or at_once, now, frozen)
     made = [*(_option(scene, way) for way in _ways(scene)), *_flags(state)]
     return tuple(sorted(made, key=lambda option: (not option.lawful, ORDER.index(option.verb))))
 
@@ -53,7 +55,7 @@ def _option(scene: Scene, way: Way) -> Option:
     label = way.label or way.verb
     try:
         if way.request is not None:
-            ad.admit(way.request, scene.state, scene.now)
+            scene.admit(way.request)
     except Refused as refusal:
         return Option(
             way.verb, False, "", way.command, refusal.what, label, way.subject, instead=refusal.advice
@@ -193,7 +195,7 @@ def _new_version(scene: Scene, *, replace_warm: bool) -> Way:
 def _is_admitted(scene: Scene, way: Way) -> bool:
     try:
         if way.request is not None:
-            ad.admit(way.request, scene.state, scene.now)
+            scene.admit(way.request)
     except Refused:
         return False
     return True

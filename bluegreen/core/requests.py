@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import BadRequest
@@ -21,13 +22,26 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Frozen:
+    """A freeze that is in force, or will be: what must not be begun from `since` until `until`."""
+
+    name: str
+    why: str
+    actions: tuple[str, ...]
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """The root of all requests. `halt` names the halt that is answered, where the asker gave it; `cause` and `note` are
-    what it came from, where the asker said so."""
+    what it came from, where the asker said so. `frozen` are the freezes in force when it was asked."""
 
     halt: str | None = None
     cause: str = ""
     note: str = ""
+    frozen: tuple[Frozen, ...] = ()
+    override_freeze: bool = False
 
 
 @dataclass(frozen=True, slots=True)

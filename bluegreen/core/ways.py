@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bluegreen.core import admit as ad
 from bluegreen.core import risks
 from bluegreen.core.ahead import Moved
 from bluegreen.core.durations import AT_ONCE, Expected
+from bluegreen.core.requests import Frozen
 from bluegreen.core.state import ServiceState
 from bluegreen.model import Plan
 
@@ -62,13 +63,19 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the ways are made from: the state, the service's environments and plans as configured now, the time."""
+    """What the ways are made from: the state, the service's environments and plans as configured now, the time, and the
+    freezes in force."""
 
     state: ServiceState
     environments: tuple[str, ...]
     deployment: Plan
     failback: Plan
     now: datetime
+    frozen: tuple[Frozen, ...] = ()
+
+    def admit(self, request: ad.AnyRequest) -> None:
+        """Raises Refused and the like where it is not lawful now."""
+        ad.admit(replace(request, frozen=self.frozen), self.state, self.now)
 
     def pinned(self, plan: Plan) -> ad.Pinned:
         """What a switch that is asked for now would start with."""
