@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
+from bluegreen.core import freeze
 from bluegreen.core.readiness import goals
 from bluegreen.core.state import ServiceState
 from bluegreen.engine import ServiceEngine
@@ -48,6 +49,7 @@ async def examine(engine: ServiceEngine, clock: Clock, seconds: float = SECONDS)
         "smoke checks, asked of what is live": lambda: _checks(_askable(state, ports), state, ports),
         "gates": lambda: _checks(ports.gates, state, ports),
         "the way back": lambda: _back(engine, clock),
+        "freezes": lambda: _freezes(engine, clock),
     }
     async with asyncio.TaskGroup() as group:
         tasks = {about: group.create_task(within(about, look, seconds)) for about, look in looked.items()}
@@ -144,6 +146,17 @@ async def _back(engine: ServiceEngine, clock: Clock) -> Sequence[Finding]:
         return (Finding(name, False, "; ".join(reasons), f"bluegreen ready {engine.setup.service}"),)
     count = len(readiness.proofs) if readiness is not None else 0
     return (Finding(name, True, f"possible now, by {count} proofs"),)
+
+
+async def _freezes(engine: ServiceEngine, clock: Clock) -> Sequence[Finding]:
+    """A freeze is no fault: it is said, for whoever is about to begin something."""
+    now = clock.now()
+    coming = engine.freezes.next(now)
+    in_force = [(one, "in force") for one in engine.freezes.active(now)]
+    return [
+        Finding(f"freeze {one.name}", True, f"{word}: {freeze.period(one)}")
+        for one, word in (*in_force, *([(coming, "ahead")] if coming else ()))
+    ]
 
 
 def _scenes(state: ServiceState, ports: Ports) -> tuple[Scene, Scene]:

@@ -28,6 +28,7 @@ from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
 from bluegreen.errors import NotWritten, Refused, Rejected
+from bluegreen.freezes import Freezes
 from bluegreen.gathering import Gathering
 from bluegreen.life import Sign, beating
 from bluegreen.model import Cause, Condition, Finding, Phase
@@ -62,6 +63,7 @@ class ServiceEngine:
         self.seen: dict[str, Seen] = {}
         self.readiness: dict[str, Readiness] = {}
         self.gathering: Gathering | None = None
+        self.freezes = Freezes()
         self.card, self._keepers, self._past = card, keepers, Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)

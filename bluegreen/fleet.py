@@ -14,7 +14,7 @@ from datetime import datetime
 
 from bluegreen import failback_plan
 from bluegreen.core import admit as ad
-from bluegreen.core import unknown
+from bluegreen.core import freeze, unknown
 from bluegreen.core.admit_drift import answered
 from bluegreen.core.event import Event
 from bluegreen.core.notes import debts
@@ -84,9 +84,10 @@ class Fleet:
     async def deploy(
         self, service: str, version: str, ask: Ask, artifact: str | None = None, *,
         replace_warm: bool = False, changes: str = "", cause: str = "", note: str = "", halt: str | None = None,
+        override_freeze: bool = False,
     ) -> Switch:  # fmt: skip
         """Start a deployment. `changes` is its manifest as JSON; `halt` is the halt that it answers, `cause` and `note`
-        are what that came from. Raises Refused, BadRequest, NotFound."""
+        are what that came from. `override_freeze` wants a reason. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         _check_version(version)
         await self.kept(service)
@@ -103,7 +104,18 @@ class Fleet:
             halt=halt,
             reason=ask.reason,
         )
-        return _started(await engine.submit(request, ask))
+        return _started(await engine.submit(*self._in_time(engine, request, ask, override_freeze)))
+
+    def _in_time(
+        self, engine: ServiceEngine, request: ad.AnyRequest, ask: Ask, override: bool
+    ) -> tuple[ad.AnyRequest, Ask]:
+        """With the freezes that are in force; what is overridden is on record with the reason. Raises BadRequest."""
+        if override and not ask.reason.strip():
+            raise BadRequest("a freeze is overridden for a reason", {"reason": "missing"})
+        now = replace(request, frozen=engine.freezes.active(self.clock.now()), override_freeze=override)
+        if override and (over := freeze.held(now, engine.state)):
+            ask = replace(ask, reason=f"{ask.reason} (overrides the freeze {', '.join(one.name for one in over)})")
+        return now, ask
 
     async def failback(
         self, service: str, plan: str | None, ask: Ask, *,
@@ -150,7 +162,7 @@ class Fleet:
         pinned, state = _pinned(engine, failback=False), engine.state
         try:
             request = ad.Deploy(switch="plan", version=version, pinned=pinned, artifact=artifact)
-            ad.admit(request, state, self.clock.now())
+            ad.admit(replace(request, frozen=engine.freezes.active(self.clock.now())), state, self.clock.now())
             candidate = ad.choose_candidate(request, state, self.clock.now())
         except Refused as refusal:
             return DeploymentPlan(False, str(refusal), None, state.live, (), ())
@@ -158,14 +170,16 @@ class Fleet:
         findings = await preflight.examine(
             candidate, live, None, state, engine.ports(), self.store, version=version, artifact=artifact
         )
+        if (coming := engine.freezes.next(self.clock.now())) is not None:
+            findings = (*findings, Finding("freeze ahead", True, f"{coming.name}: {freeze.period(coming)}"))
         return DeploymentPlan(True, "", candidate, live, tuple(_described(engine, candidate, version, live)), findings)
 
     async def ask(
         self, service: str, verb: str, ask: Ask, *,
         check: str = "", halt: str | None = None, environment: str | None = None, drift: Sequence[str] = (),
-        cause: str = "", note: str = "",
+        cause: str = "", note: str = "", override_freeze: bool = False,
     ) -> Switch | None:  # fmt: skip
-        """One of the short verbs. Raises Refused, BadRequest, NotFound."""
+        """One of the short verbs. `override_freeze` wants a reason. Raises Refused, BadRequest, NotFound."""
         engine = self.engine(service)
         await self.kept(service)
         await looked_up(engine)
@@ -187,7 +201,10 @@ class Fleet:
         }
         if verb not in short:
             raise NotFound(f"no verb {verb!r}", f"known: {', '.join(sorted([*short, *DRIFT_VERBS]))}")
-        return await engine.submit(replace(short[verb], cause=cause, note=note), ask)
+        request = replace(short[verb], cause=cause, note=note)
+        if override_freeze and not isinstance(request, tuple(freeze.FREEZABLE.values())):
+            raise BadRequest(f"`{verb}` is never frozen", {"override_freeze": f"of {', '.join(freeze.FREEZABLE)}"})
+        return await engine.submit(*self._in_time(engine, request, ask, override_freeze))
 
     async def _answer_drift(
         self, engine: ServiceEngine, verb: str, ask: Ask, drift: Sequence[str], halt: str | None

@@ -16,6 +16,7 @@ from bluegreen.aws import Sessions
 from bluegreen.cards import CardKeeper
 from bluegreen.clock import SystemClock
 from bluegreen.config import schema
+from bluegreen.config.freeze import FreezeWindow
 from bluegreen.config.notify import Notifier
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.stream import Hub
@@ -28,6 +29,7 @@ from bluegreen.evidence import identity
 from bluegreen.evidence.keeper import EvidenceKeeper
 from bluegreen.evidence.vault import Vault
 from bluegreen.fleet import Fleet
+from bluegreen.freezes import Freezes
 from bluegreen.log import log_entry
 from bluegreen.model import Condition, Finding
 from bluegreen.notices.keeper import NoticeKeeper
@@ -88,8 +90,13 @@ class Parts:
             card,
             keepers.of(gathering, self._notices(), WarmKeeper(self.clock) if self._in_daemon else None),
         )
-        engine.gathering = gathering
+        engine.gathering, engine.freezes = gathering, Freezes(lambda: self._windows(setup.service))
         return engine
+
+    def _windows(self, service: str) -> Sequence[FreezeWindow]:
+        """As configured now: a freeze holds from the moment that it is read."""
+        own = self.config.services.get(service)  # none: its file is gone, a switch of its is open
+        return [*self.config.daemon.freeze, *(own.freeze if own else ())]
 
     def _notices(self) -> NoticeKeeper:
         def settings() -> tuple[Sequence[Notifier], Schedule]:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bluegreen.balancers.memory import MemoryBalancer
 from bluegreen.cards import CardKeeper
@@ -250,7 +251,7 @@ class Driver:
     async def deploy(self, version: str = "v2", *, replace_warm: bool = False) -> Switch:
         return await self.fleet.deploy("web", version, OPERATOR, replace_warm=replace_warm)
 
-    async def ask(self, verb: str, **more: str) -> None:
+    async def ask(self, verb: str, **more: Any) -> None:
         await self.fleet.ask("web", verb, OPERATOR, **more)
 
     async def failback(self) -> Switch:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
 
 from bluegreen.cli import cause as causes
 from bluegreen.cli import service_lines
-from bluegreen.cli.cause import cause_options
+from bluegreen.cli.cause import cause_options, freeze_option
 from bluegreen.cli.findings import hanging
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, moment
 
 
 def act(
-    settings: Settings, verb: str, service: str, body: dict[str, str | None], *, ends_a_halt: bool = False
+    settings: Settings, verb: str, service: str, body: Mapping[str, Any], *, ends_a_halt: bool = False
 ) -> int:  # fmt: skip
     """Ask for one verb, as an answer to exactly the halt that is shown here. The daemon alone decides whether it is
     lawful."""
@@ -23,7 +26,7 @@ def act(
     subject = body.get("check") or body.get("environment") or ""
     for line in shown(now, verb, subject, halt):
         screen.notice(line)
-    given = {key: value for key, value in (body | {"halt": halt}).items() if value is not None}
+    given = {key: value for key, value in {**body, "halt": halt}.items() if value is not None}
     after = client.post("services", service, verb, body=given)
     if screen.json:
         screen.document(after)
@@ -70,8 +73,8 @@ def _answer(verb: str, does: str) -> click.Command:
     @click.option("--reason", help="Why; it stands in the journal.")
     @click.option("--halt", metavar="ID", help="The halt that this answers: refused when it is no longer that one.")
     @click.pass_obj
-    def command(settings: Settings, service: str, reason: str | None, halt: str | None) -> int:
-        return act(settings, verb, service, {"reason": reason, "halt": halt})
+    def command(settings: Settings, /, service: str, **given: str | bool | None) -> int:
+        return act(settings, verb, service, given)
 
     return command
 
@@ -85,16 +88,16 @@ def _end(verb: str, does: str) -> click.Command:
     @click.option("--halt", metavar="ID", help="The halt that this answers: refused when it is no longer that one.")
     @cause_options
     @click.pass_obj
-    def command(settings: Settings, /, service: str, **given: str | None) -> int:
+    def command(settings: Settings, /, service: str, **given: str | bool | None) -> int:
         return act(settings, verb, service, given, ends_a_halt=True)
 
     return command
 
 
-approve = _answer("approve", "Let a switch go past a planned wait for a person's word.")
+approve = freeze_option(_answer("approve", "Let a switch go past a planned wait for a person's word."))
 pause = _answer("pause", "Let a switch wait where it is, until `resume`. Nothing is wrong.")
 resume = _end("resume", "Go on after a pause, or after a halt: the failed step really runs again.")
-promote = _end("promote", "Skip the remaining shift steps: 100% now.")
+promote = freeze_option(_end("promote", "Skip the remaining shift steps: 100% now."))
 abort = _end("abort", "End a switch whose candidate has no traffic; the candidate is left as it is.")
 adopt = _answer("adopt", "Take what the balancer shows for the truth, where it differs from the journal.")
 
@@ -103,10 +106,11 @@ adopt = _answer("adopt", "Take what the balancer shows for the truth, where it d
 @service_argument()
 @click.option("--environment", metavar="NAME", help="Which one, where several are warm.")
 @click.option("--reason", help="Why; it stands in the journal.")
+@freeze_option
 @click.pass_obj
-def release(settings: Settings, service: str, environment: str | None, reason: str | None) -> int:
+def release(settings: Settings, /, service: str, **given: str | bool | None) -> int:
     """Let the warm environment go. There is no failback to it afterwards."""
-    return act(settings, "release", service, {"environment": environment, "reason": reason})
+    return act(settings, "release", service, given)
 
 
 @click.command("halt", cls=Verb)

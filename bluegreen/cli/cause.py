@@ -20,6 +20,12 @@ _KNOWN = ", ".join(CAUSE_CLASSES)
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+def freeze_option(command: Command) -> Command:
+    """The way past a freeze, for a verb that one may hold up."""
+    told = "Go past a freeze that is in force; needs --reason."
+    return click.option("--override-freeze", is_flag=True, default=None, help=told)(command)
+
+
 def cause_options(command: Command) -> Command:
     """--cause and --note, of a verb that answers a halt."""
     known = click.Choice(CAUSE_CLASSES)

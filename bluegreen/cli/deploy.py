@@ -9,7 +9,7 @@ import click
 
 from bluegreen.cli import cause as causes
 from bluegreen.cli.acts import halt_of, shown
-from bluegreen.cli.cause import cause_options
+from bluegreen.cli.cause import cause_options, freeze_option
 from bluegreen.cli.follow import Patience, ending, follow
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.times import seconds
@@ -24,6 +24,7 @@ from bluegreen.errors import ExitCode
 @click.option("--changes", type=click.Path(path_type=Path), metavar="FILE", help="The change manifest (YAML or JSON).")
 @click.option("--replace-warm", is_flag=True, help="Deploy over a protected warm environment; needs --reason.")
 @click.option("--reason", help="Why; it stands in the journal.")
+@freeze_option
 @cause_options
 @click.option("--wait", is_flag=True, help="Show progress; end with the deployment's exit code.")
 @click.option("--no-pause", is_flag=True, help="With --wait: a pause or an awaited approval ends it, with 5.")
@@ -44,6 +45,7 @@ def deploy(
     timeout: float | None,
     cause: str | None,
     note: str | None,
+    override_freeze: bool | None,
 ) -> int:
     """Deploy VERSION to the idle environment of SERVICE and move the traffic to it, step by step.
 
@@ -53,7 +55,7 @@ def deploy(
     if not wait and (no_pause or timeout is not None):
         raise click.UsageError("--no-pause and --timeout go with --wait")
     body: Document = {"version": version, "artifact": artifact, "reason": reason, "replace_warm": replace_warm or None}
-    body["changes"] = _manifest(changes) if changes is not None else None
+    body |= {"changes": _manifest(changes) if changes is not None else None, "override_freeze": override_freeze}
     given = {key: value for key, value in {**body, "cause": cause, "note": note}.items() if value is not None}
     screen, client = settings.screen, settings.client()
     code: int = ExitCode.DONE

@@ -66,6 +66,7 @@ def script_line(service: Document) -> str:
         left=",".join(one["switch_point"] for one in service.get("drift") or [] if one.get("left")) or None,
         restoring=",".join((service.get("restore") or {}).get("pending") or []) or None,
         unknown=",".join(service.get("unknown") or []) or None,
+        frozen=",".join(one["name"] for one in _freezes(service)) or None,
         debts=len(service.get("debts") or []) or None,
         journal="ailing" if service.get("journal") else None,
         switch=switch.get("id"),
@@ -96,7 +97,7 @@ def table(services: Sequence[Document], now: datetime | None, ink: Ink) -> list[
             ]
         )
     told = [line for one in services[:1] for line in journal_lines(one, ink)]  # all services have one journal
-    told += [line for one in services for line in (*awaited(one, ink), *debts_row(one, ink))]
+    told += [line for one in services for line in (*awaited(one, ink), *freeze_lines(one, ink), *debts_row(one, ink))]
     return [*columns(rows), *([""] if told else []), *told]
 
 
@@ -111,9 +112,27 @@ def screen(service: Document, now: datetime | None, ink: Ink) -> list[str]:
         lines += ["", *warm_lines(warm, now, ink)]
     if service.get("switch"):
         lines += ["", *switch_lines(service["switch"], now, ink)]
-    lines += debt_lines(service, ink)
+    lines += [*freeze_lines(service, ink), *debt_lines(service, ink)]
     told = [*journal_lines(service, ink), *awaited(service, ink), *lessons_lines(service, ink)]
     return [*lines, *([""] if told else []), *told]
+
+
+def freeze_lines(service: Document, ink: Ink) -> list[str]:
+    """What must not be begun now, and until when; and what comes within a day."""
+    coming, now = (service.get("freeze") or {}).get("next"), moment(service.get("as_of"))
+    told = [(one, f"in force until {until(one['until'], now)}") for one in _freezes(service)]
+    told += [(coming, f"ahead, from {until(coming['since'], now)}")] if coming else []
+    lines = []
+    for one, word in told:
+        why = f" ({one['why']})" if one["why"] else ""
+        text = f"{service['service']}: {one['name']}{why}, {word}: {', '.join(one['actions'])}; never a failback"
+        lines += hanging(f"{ink('freeze', 'wait')}  ", text)
+    return lines
+
+
+def _freezes(service: Document) -> list[Document]:
+    """Those in force."""
+    return list((service.get("freeze") or {}).get("active") or [])
 
 
 def lessons_lines(service: Document, ink: Ink) -> list[str]:

@@ -18,6 +18,7 @@ from bluegreen.config.checks import Prometheus as Prometheus
 from bluegreen.config.evidence import EvidenceCommand as EvidenceCommand
 from bluegreen.config.flags import DigestProbe as DigestProbe
 from bluegreen.config.flags import FlagSource as FlagSource
+from bluegreen.config.freeze import FreezeWindow
 from bluegreen.config.model import Model as Model
 from bluegreen.config.notify import Notifier as Notifier
 from bluegreen.config.units import DURATION, Command, Duration, Minimum, Name, Share, Text, Wait
@@ -205,6 +206,9 @@ class Service(Model):
     digest: DigestProbe | None = Field(
         None, description="which artifact runs there: asked after deploy, at each shift step and on the warm side"
     )
+    freeze: list[FreezeWindow] = Field(
+        default_factory=list, description="times in which no new risk is begun, beside the daemon's own"
+    )
     depends_on: list[Name] = Field(
         default_factory=list,
         description="services that this one calls: what was deployed of them is in the report on a failback",
@@ -296,6 +300,9 @@ class Daemon(Model):
         json_schema_extra={"default": ["15m", "1h", "4h"]},
     )
     claim_reminder: Duration = Field(14400.0, description="how often whoever has claimed a halt is reminded")
+    freeze: list[FreezeWindow] = Field(
+        default_factory=list, description="times in which no new risk is begun, for every service"
+    )
 
 
 class Config(Model):

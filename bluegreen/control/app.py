@@ -194,6 +194,7 @@ async def page(request: web.Request) -> web.Response:
 async def deploy(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     known = {"version": str, "artifact": str, "replace_warm": bool, "reason": str, "changes": list, "halt": str}
+    known["override_freeze"] = bool
     body = await read_body(request, {**known, **CAUSE})
     if "version" not in body:
         raise BadRequest("which version?", {"version": "missing"})
@@ -206,6 +207,7 @@ async def deploy(request: web.Request) -> web.Response:
         changes=write_down(changes.from_body(body["changes"])) if "changes" in body else "",
         **given(body, CAUSE),
         halt=body.get("halt"),
+        override_freeze=body.get("override_freeze", False),
     )
     return _accepted(request, started.id)
 
@@ -228,13 +230,13 @@ async def failback(request: web.Request) -> web.Response:
 async def ask(request: web.Request) -> web.Response:
     fleet, name = request.app[DOOR].fleet, request.match_info["service"]
     verb = request.path.rsplit("/", 1)[-1]
-    known = {"reason": str, "halt": str, "check": str, "environment": str, "drift": list}
+    known = {"reason": str, "halt": str, "check": str, "environment": str, "drift": list, "override_freeze": bool}
     body = await read_body(request, {**known, **CAUSE})
     if verb == "accept" and not body.get("check"):
         raise BadRequest("which check?", {"check": "missing"})
     if not all(isinstance(one, str) for one in body.get("drift", [])):
         raise BadRequest("drift: not as wanted", {"drift": "wanted a list of the ids of drifts"})
-    more = given(body, ("check", "halt", "environment", "drift", *CAUSE))
+    more = given(body, ("check", "halt", "environment", "drift", "override_freeze", *CAUSE))
     one = await fleet.ask(name, verb, asked(request, body), **more)
     location = {"Location": f"/v1/switches/{one.id}"} if one else {}
     return answer(documents.service(fleet.engine(name), fleet.clock.now()), status=202, headers=location)

@@ -24,6 +24,7 @@ from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
 from bluegreen.core.events import Entry
 from bluegreen.core.halts import options
+from bluegreen.core.requests import Frozen
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.failback_plan import FailbackPlan
@@ -54,6 +55,7 @@ def service(engine: ServiceEngine, now: datetime) -> Document:
         "drift": drift_documents.drifts(state),
         "restore": drift_documents.restore(state),
         "flags": flag_documents.flags(state),
+        "freeze": freeze(engine, now),
         "unknown": sorted({*state.unsettled, *drift_documents.unknown(state)}),
         "journal": finding(engine.trouble) if engine.trouble else None,
         "debts": debts_documents.debts(state),
@@ -109,6 +111,25 @@ def switch(
         "options": list(lawful) if is_open else [],
         "alive_at": time(alive.at) if alive else None,
         "alive": alive.what if alive else None,
+    }
+
+
+def freeze(engine: ServiceEngine, now: datetime) -> Document:
+    """The freezes in force, and the one that comes within a day."""
+    coming = engine.freezes.next(now)
+    return {
+        "active": [_frozen(one) for one in engine.freezes.active(now)],
+        "next": _frozen(coming) if coming else None,
+    }
+
+
+def _frozen(one: Frozen) -> Document:
+    return {
+        "name": one.name,
+        "why": one.why,
+        "actions": list(one.actions),
+        "since": time(one.since),
+        "until": time(one.until),
     }
 
 
@@ -287,7 +308,8 @@ def _present(one: Switch, engine: ServiceEngine, lawful: Sequence[Document]) -> 
 def _ways(engine: ServiceEngine, now: datetime) -> list[Document]:
     """The ways on and back; none is offered while the evidence of the halt is being kept."""
     setup = engine.setup
-    made = options(engine.state, setup.environments, now, setup.deployment, setup.failback)
+    frozen = engine.freezes.active(now)
+    made = options(engine.state, setup.environments, now, setup.deployment, setup.failback, frozen)
     if engine.gathering is not None and engine.gathering.gathering(engine.state) is not None:
         made = tuple(replace(one, lawful=False, effect="", why_not=evidence_documents.WAIT) for one in made)
     return ways_documents.options(made)

@@ -27,6 +27,10 @@ _BODY_OF_VERB: Schema = {
         "halt": {"type": "string", "description": "the id of the halt that is answered: another one is refused"},
         "check": {"type": "string", "description": "accept: the failed check, by name"},
         "environment": {"type": "string", "description": "release: which one, where several are warm"},
+        "override_freeze": {
+            "type": "boolean",
+            "description": "approve, promote, release: past a freeze; needs a reason",
+        },
         "drift": {
             "type": "array",
             "items": _TEXT,
@@ -267,6 +271,7 @@ def _deployment_body() -> Schema:
                 "type": "boolean",
                 "description": "give up a protected warm environment for it; needs a reason",
             },
+            "override_freeze": {"type": "boolean", "description": "go past a freeze that is in force; needs a reason"},
             "reason": _TEXT,
             **_CAUSE,
         },
@@ -297,6 +302,7 @@ def _schemas() -> Schema:
         "drift": {"type": "array", "items": _ref("Drift")},
         "restore": {"type": ["object", "null"]},
         "flags": {"anyOf": [_ref("Flags"), {"type": "null"}]},
+        "freeze": {"type": "object"},
         "journal": {"type": ["object", "null"]},
         "lessons": {"type": "object"},
         "debts": {"type": "array", "items": _ref("Debt")},

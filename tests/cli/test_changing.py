@@ -167,6 +167,18 @@ def test_deploy_starts_and_says_what_it_started(daemon: FakeDaemon, bluegreen: B
     }
 
 
+@pytest.mark.parametrize("verb", ["deploy", "approve", "promote", "release"])
+def test_a_freeze_is_overridden_by_exactly_the_verbs_that_one_may_hold_up(
+    daemon: FakeDaemon, bluegreen: Bluegreen, verb: str
+):
+    _deployment(daemon)
+    daemon.say("POST", f"/v1/services/web/{verb}", Reply(canned.service(), 202))
+    words = [verb, "web", *(["v2"] if verb == "deploy" else []), "--override-freeze", "--reason", "CVE-2026-1"]
+    assert bluegreen(*words).code == 0
+    body = daemon.posts()[0].body or {}
+    assert (body["override_freeze"], body["reason"]) == (True, "CVE-2026-1")
+
+
 def test_deploy_as_json_prints_the_answer(daemon: FakeDaemon, bluegreen: Bluegreen):
     _deployment(daemon)
     assert bluegreen("deploy", "web", "v2", "--json").document == {"switch": canned.switch()}

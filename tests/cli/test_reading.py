@@ -9,6 +9,7 @@ import pytest
 
 from bluegreen.cli import explain, service_lines
 from bluegreen.cli.screen import Ink
+from bluegreen.cli.words import moment
 from tests.cli import canned
 from tests.cli.conftest import Bluegreen
 from tests.cli.fake_daemon import LOST, FakeDaemon, Reply, problem
@@ -50,6 +51,19 @@ def test_drift_and_unknown_are_never_shown_as_steady():
     assert any("alb gives it to nobody" in line for line in service_lines.screen(lost, NOW, Ink()))
     assert "drift=alb" in service_lines.script_line(drifted)
     assert "live=?" in service_lines.script_line(lost)
+
+
+def test_a_freeze_is_said_with_what_it_holds_up_and_until_when():
+    one = {"name": "year-end", "why": "the busiest weeks", "actions": ["deploy", "promote"],
+           "since": "2026-11-23T09:00:00.000Z", "until": "2026-11-23T11:10:00.000Z"}  # fmt: skip
+    coming = {**one, "name": "night", "why": "", "actions": ["deploy"], "since": "2026-11-23T21:10:00.000Z"}
+    service = canned.service(freeze={"active": [one], "next": coming})
+    assert " frozen=year-end" in service_lines.script_line(service)
+    now = moment(canned.NOW)
+    for shown in (service_lines.screen(service, now, Ink(False)), service_lines.table([service], now, Ink(False))):
+        told = " ".join(" ".join(shown).split())
+        assert "web: year-end (the busiest weeks), in force until 11:10:00 UTC (in 2 h): deploy, promote" in told
+        assert "web: night, ahead, from 21:10:00 UTC (in 12 h): deploy; never a failback" in told
 
 
 def test_what_ails_the_journal_is_said_on_every_screen():

@@ -3,7 +3,7 @@
 
 import { Closed, entries, get, setToken, takeToken } from "./door.js";
 import { ask } from "./dialog.js";
-import { debts } from "./report.js";
+import { debts, freezes } from "./report.js";
 import { badge, card, element, entry, freshen, setClock, stateOf, tick, waits } from "./view.js";
 
 const LOOK_MS = 2000, OLD_MS = 7000, ENTRIES_MAX = 30, RETRY_MS = 1000, RETRY_MS_MAX = 15_000;
@@ -94,7 +94,7 @@ function put(service) {
     return;
   }
   const node = card(service, (which, option) => ask(which, option, look));
-  node.querySelector("header").after(debts(service) ?? "");
+  node.querySelector("header").after(freezes(service) ?? "", debts(service) ?? "");
   if (old) {
     const focus = old.node.contains(document.activeElement) ? document.activeElement.dataset.key : null;
     for (const details of node.querySelectorAll("details[data-key]")) {

@@ -28,6 +28,16 @@ function ticked(line) {
 /** The ids of the lines that are ticked. */
 export const acknowledged = (within) => [...within.querySelectorAll("[data-acknowledge]:checked")].map((box) => box.dataset.acknowledge);
 
+/** What must not be begun now, and what comes within a day; nothing where there is none. */
+export function freezes(service) {
+  const { active = [], next = null } = service.freeze ?? {};
+  const lines = [...active.map((one) => [one, "in force until", one.until]), ...(next ? [[next, "ahead, from", next.since]] : [])];
+  if (!lines.length) return null;
+  return element("section", { class: "panel left debts" },
+    element("h3", {}, "Freeze: what is not begun without an override"),
+    element("ul", {}, lines.map(([one, word, at]) => element("li", {}, element("code", {}, one.name), ` ${one.why ? `${one.why}: ` : ""}${one.actions.join(", ")}; ${word} ${local(at)}. A failback is never frozen.`))));
+}
+
 /** What failbacks left wrong on purpose; nothing where there is none. */
 export function debts(service) {
   if (!service.debts?.length) return null;
