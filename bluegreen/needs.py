@@ -60,7 +60,8 @@ class ServiceNeeds:
 
     def _addresses(self) -> Iterator[tuple[str, str]]:
         for check in _checks(self._service):
-            for text in (check.http, check.tcp and f"tcp://{check.tcp}", check.prometheus and check.prometheus.url):
+            opened = check.tcp or check.tls_expiry
+            for text in (check.http, opened and f"tcp://{opened}", check.prometheus and check.prometheus.url):
                 if text:
                     yield check.name, text
         if self._service.digest is not None and self._service.digest.http:
@@ -131,8 +132,8 @@ async def _names(hosts: Mapping[str, str]) -> Finding | None:
     if not hosts:
         return None
     async with asyncio.TaskGroup() as group:
-        asked = {host: group.create_task(resolvable(host)) for host in sorted(hosts)}
-    wrong = {host: why for host, task in asked.items() if (why := task.result())}
+        asked = {host: group.create_task(resolved(host)) for host in sorted(hosts)}
+    wrong = {host: why for host, task in asked.items() if (why := task.result()[1])}
     if not wrong:
         return Finding("host: names", True, f"{len(hosts)} resolve: {', '.join(sorted(hosts))}")
     told = "; ".join(f"{host} does not resolve ({why}), {hosts[host]} needs it" for host, why in wrong.items())
@@ -140,16 +141,16 @@ async def _names(hosts: Mapping[str, str]) -> Finding | None:
     return Finding("host: names", False, told, advice, acceptable=True)
 
 
-async def resolvable(host: str) -> str:
-    """Why a name does not resolve; empty where it does."""
+async def resolved(host: str, seconds: float = SECONDS) -> tuple[list[str], str]:
+    """The addresses of a name; or none, and why it does not resolve."""
     try:
-        async with asyncio.timeout(SECONDS):
-            await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        async with asyncio.timeout(seconds):
+            found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except TimeoutError:
-        return f"no answer within {SECONDS:g} s"
+        return [], f"no answer within {seconds:g} s"
     except (OSError, UnicodeError) as error:  # a label that is too long is no name at all
-        return error.strerror or str(error) if isinstance(error, OSError) else "it is not a host name"
-    return ""
+        return [], error.strerror or str(error) if isinstance(error, OSError) else "it is not a host name"
+    return sorted({str(address[0]) for *_, address in found}), ""
 
 
 # --- people ---

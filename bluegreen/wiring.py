@@ -12,6 +12,7 @@ from bluegreen.balancers.counted import Called, CountedBalancer
 from bluegreen.checks import Sources, needs_version, open_check
 from bluegreen.checks.digest import DigestCheck
 from bluegreen.config import guards, schema
+from bluegreen.config.checks import AT_AWS
 from bluegreen.config.load import config_hash, service_from_json, service_json
 from bluegreen.config.notify import Notifier
 from bluegreen.config.secrets import remember
@@ -122,9 +123,9 @@ def enough(minimum: int | str) -> Enough:
 
 
 def _placed(check: schema.Check, service: schema.Service) -> schema.Check:
-    """An alarm without a region of its own lives where the service's first elbv2 switch point does."""
+    """What asks AWS and names no region asks where the service's first elbv2 switch point is."""
     first = next((point for point in service.switch_points if isinstance(point, schema.ElbV2Point)), None)
-    if check.cloudwatch_alarm is None or check.region is not None or first is None:
+    if check.kind not in AT_AWS or check.region is not None or first is None:
         return check
     inherited = {"region": first.region, "role": first.role, "profile": first.profile}
     own = {"role": check.role, "profile": check.profile, "endpoint_url": check.endpoint_url}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from bluegreen import iam
 from bluegreen.aws import Life, Sessions, Where
 from bluegreen.balancers.elbv2_actions import Action
 from bluegreen.config.schema import ElbV2Point
@@ -104,17 +105,7 @@ class ElbV2Api:
 
     async def simulate(self, principal: str, action: str) -> dict[str, Any]:
         """IAM's opinion on whether `principal` may do `action` here: an EvaluationResult."""
-        answer = await self._sessions.call(
-            self.where,
-            "iam",
-            "SimulatePrincipalPolicy",
-            self._timeout,
-            PolicySourceArn=principal,
-            ActionNames=[action],
-            ResourceArns=[self.arn],
-        )
-        results = answer.get("EvaluationResults", [])
-        return dict(results[0]) if results else {}
+        return await iam.simulate(self._sessions, self.where, principal, action, self.arn, self._timeout)
 
     async def trail(self, since: datetime) -> list[dict[str, Any]]:
         """What CloudTrail has on the listener or rule since then: the newest 50 events of LookupEvents."""

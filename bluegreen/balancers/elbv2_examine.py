@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from bluegreen import iam
 from bluegreen.balancers import Demands
 from bluegreen.balancers.elbv2_actions import Action, Forward, forward_of, weights_of, with_weights
 from bluegreen.balancers.elbv2_api import ElbV2Api, LoadBalancer
@@ -177,7 +178,7 @@ class _Look:
         if not self._identity:
             return True, f"{action} is not proven: AWS does not say whom it takes the daemon for", ""
         try:
-            principal = principal_of(self._identity)
+            principal = iam.principal_of(self._identity)
             result = await self._api.simulate(principal, action)
         except BalancerError as error:
             return True, f"{action} is not proven: {error.what}", "allow iam:SimulatePrincipalPolicy to have it proven"
@@ -261,18 +262,9 @@ def _told(enough: Enough) -> str:
     return f"{enough.share / 10:g}%" if enough.share else str(enough.count)
 
 
-def principal_of(identity: str) -> str:
-    """The ARN whose policies decide: an assumed role's session stands for its role (one without a path)."""
-    parts = identity.split(":", 5)
-    if len(parts) == 6 and parts[2] == "sts" and parts[5].startswith("assumed-role/"):
-        role = parts[5].split("/")[1]
-        return ":".join([*parts[:2], "iam", "", parts[4], f"role/{role}"])
-    return identity
-
-
 def _judged(result: Mapping[str, Any], action: str, principal: str) -> Seen:
     decision = result.get("EvalDecision", "")
-    if decision == "allowed":
+    if decision == iam.ALLOWED:
         return True, f"{principal} may {action}", ""
     if decision == "explicitDeny" or (decision == "implicitDeny" and not result.get("MissingContextValues")):
         return False, f"{principal} may not {action}: {decision}", "grant it on this ARN"

@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Any
 from bluegreen.checks.cloudwatch import CloudwatchAlarm
 from bluegreen.checks.command import CommandCheck
 from bluegreen.checks.common import Attempts, Look
+from bluegreen.checks.credentials import AwsPermission, CredentialLifetime
+from bluegreen.checks.disk import DiskCheck
+from bluegreen.checks.dns import DnsCheck
 from bluegreen.checks.http import HttpCheck
 from bluegreen.checks.prometheus import PrometheusCheck
 from bluegreen.checks.targets import TargetsCheck
 from bluegreen.checks.tcp import TcpCheck
+from bluegreen.checks.tls_expiry import TlsExpiry
 from bluegreen.config import schema
 from bluegreen.config.placeholders import names_in
 from bluegreen.errors import BlueGreenError
@@ -40,6 +44,11 @@ KINDS: dict[str, Callable[[schema.Check, Sources], Look]] = {
     "targets": lambda config, sources: TargetsCheck(config, sources.targets),
     "cloudwatch_alarm": lambda config, sources: CloudwatchAlarm(config, sources.aws),
     "prometheus": lambda config, _: PrometheusCheck(config),
+    "dns": lambda config, _: DnsCheck(config),
+    "tls_expiry": lambda config, sources: TlsExpiry(config, sources.aws.now),
+    "credential_lifetime": lambda config, sources: CredentialLifetime(config, sources.aws),
+    "disk": lambda config, _: DiskCheck(config),
+    "aws_permission": lambda config, sources: AwsPermission(config, sources.aws),
 }
 
 

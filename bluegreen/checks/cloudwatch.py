@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bluegreen.checks.common import Sight, filled
+from bluegreen.checks.credentials import where
 from bluegreen.config.schema import Check
 from bluegreen.errors import BalancerError
 from bluegreen.ports import Scene
@@ -21,13 +22,10 @@ class CloudwatchAlarm:
 
     async def once(self, scene: Scene) -> Sight:
         """See common.Look."""
-        from bluegreen.aws import Where
-
         name = filled(self._config.cloudwatch_alarm or "", scene.names())
-        where = Where(self._config.region or "", self._config.role, self._config.profile, self._config.endpoint_url)
         try:
             answer = await self._aws.call(
-                where, "cloudwatch", "DescribeAlarms", self._config.timeout,
+                where(self._config), "cloudwatch", "DescribeAlarms", self._config.timeout,
                 AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"],
             )  # fmt: skip
         except BalancerError as error:

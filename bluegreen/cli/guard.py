@@ -33,7 +33,7 @@ guard.params.extend(global_options(hidden=True))
 @click.argument("name")
 @click.argument("value", nargs=-1)
 @click.option(
-    "--kind", help="What it looks at: http, tcp, command, prometheus, …; VALUE is what stands under that key."
+    "--kind", help="What it looks at: http, tcp, command, dns, tls-expiry, …; VALUE is what stands under that key."
 )
 @click.option("--set", "more", multiple=True, metavar="KEY=VALUE", help="Another key: timeout=3s, expect.status=204.")
 @click.option("--file", "file", type=click.Path(path_type=Path), metavar="FILE", help="The check as YAML, instead.")
@@ -51,6 +51,11 @@ def add(
     bluegreen guard add shop port --kind tcp db:5432
     bluegreen guard add shop own --kind command -- ./look.sh "{environment}"
     bluegreen guard add shop load --kind prometheus url=http://prom:9090 query=up min=1
+    bluegreen guard add shop db-name --kind dns db.example.com
+    bluegreen guard add shop certificate --kind tls-expiry shop.example.com:443 --set left=21d
+    bluegreen guard add shop disk --kind disk /var/lib/shop --set free=5G
+    bluegreen guard add shop keys --kind credential-lifetime 2h
+    bluegreen guard add shop ecs --kind aws-permission ecs:UpdateService --set resource=arn:…
     """
     if (file is None) == (kind is None):
         raise click.UsageError("wanted --kind KIND VALUE, or --file FILE")
@@ -154,7 +159,7 @@ def _of_words(kind: str, value: tuple[str, ...], more: tuple[str, ...]) -> Docum
     """The check that `--kind KIND VALUE --set KEY=VALUE` describes; whether it is sound is for the daemon to say."""
     if not value:
         raise click.UsageError(f"what does it look at? `--kind {kind} VALUE`")
-    check: Document = {}
+    check, kind = Document(), kind.replace("-", "_")
     if kind == "command":
         check[kind] = list(value)
     elif all(_PAIR.match(word) for word in value):

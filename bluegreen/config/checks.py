@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from bluegreen.config.model import Model
-from bluegreen.config.units import Command, Duration, Minimum, Name
+from bluegreen.config.units import Command, Duration, Minimum, Name, Size
 
 
 class Expect(Model):
@@ -35,7 +35,21 @@ class Prometheus(Model):
         return self
 
 
-_KINDS = ("http", "tcp", "command", "targets", "cloudwatch_alarm", "prometheus")
+_KINDS = (
+    "http",
+    "tcp",
+    "command",
+    "targets",
+    "cloudwatch_alarm",
+    "prometheus",
+    "dns",
+    "tls_expiry",
+    "credential_lifetime",
+    "disk",
+    "aws_permission",
+)
+AT_AWS = ("cloudwatch_alarm", "credential_lifetime", "aws_permission")
+"""Kinds that ask AWS, in a region."""
 
 
 class Check(Model):
@@ -50,10 +64,22 @@ class Check(Model):
     targets: Minimum | None = Field(None, description="healthy targets as the balancer sees them: 2, or 50%")
     cloudwatch_alarm: str | None = Field(None, description="the alarm's name; it must be OK")
     prometheus: Prometheus | None = None
+    dns: str | None = Field(None, description="a host name that must resolve on the daemon's host")
+    tls_expiry: str | None = Field(None, description="HOST:PORT whose certificate must be good for `left` yet")
+    credential_lifetime: Duration | None = Field(
+        None, description="for so long the daemon's AWS credentials must be good yet, unless they are renewed"
+    )
+    disk: str | None = Field(None, description="a path on the daemon's host, where `free` must be free")
+    aws_permission: str | None = Field(
+        None, description="an action of IAM (ecs:UpdateService) that the daemon must be allowed, by IAM's simulation"
+    )
     expect: Expect | None = None
     method: Literal["GET", "HEAD", "POST"] = "GET"
     headers: dict[str, str] = Field(default_factory=dict, description="secrets by reference")
-    region: str | None = Field(None, description="of the alarm; that of the first elbv2 switch point unless given")
+    left: Duration = Field(14 * 86400.0, description="tls_expiry: how long the certificate must be good yet")
+    free: Size = Field("10%", description="disk: how much must be free")
+    resource: str = Field("*", description="aws_permission: the ARN that the action is for")
+    region: str | None = Field(None, description="at AWS; that of the first elbv2 switch point unless given")
     endpoint_url: str | None = None
     role: str | None = None
     profile: str | None = None

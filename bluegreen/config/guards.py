@@ -55,9 +55,11 @@ def read(text: str) -> Check:
 
 
 def needs_trust(check: Check) -> bool:
-    """Whether the guard runs a program or sends a secret: what only those may make who are on the daemon's host."""
+    """Whether the guard runs a program, sends a secret, or uses the daemon's credentials in another way than its
+    service does: what only those may make who are on the daemon's host."""
     secret = any(REFERENCE.search(text) for _, text in texts(check.model_dump()))
-    return check.command is not None or secret
+    elsewhere = any(one is not None for one in (check.endpoint_url, check.role, check.profile))
+    return check.command is not None or secret or elsewhere
 
 
 # --- parts ---

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 import jmespath
 from jmespath.exceptions import JMESPathError
 
+from bluegreen.config.checks import AT_AWS
 from bluegreen.config.draft import Draft, texts
 from bluegreen.config.flag_rules import digest_notes, flag_notes
 from bluegreen.config.placeholders import ALWAYS, AT_A_HALT, fill, names_in
@@ -41,7 +42,7 @@ def service_notes(draft: Draft) -> Iterator[Note]:
     for place, check in draft.checks.items():
         yield from _expectations(place, check)
         yield from _addresses(draft, place, check)
-        yield from _alarm_region(draft, place, check)
+        yield from _region(draft, place, check)
         yield from _idle_keys(draft, place, check)
 
 
@@ -190,13 +191,19 @@ def _expectations(place: Place, check: Check) -> Iterator[Note]:
             yield Note((*place, "expect", "json", expression), what)
 
 
+_AT_AWS = {"region", "endpoint_url", "role", "profile"}
 _OWN_KEYS = {
     "http": {"expect", "method", "headers"},
     "tcp": set[str](),
     "command": {"directory", "variables"},
     "targets": set[str](),
-    "cloudwatch_alarm": {"region", "endpoint_url", "role", "profile"},
+    "cloudwatch_alarm": _AT_AWS,
     "prometheus": {"headers"},
+    "dns": set[str](),
+    "tls_expiry": {"left"},
+    "credential_lifetime": _AT_AWS,
+    "disk": {"free"},
+    "aws_permission": {"resource", *_AT_AWS},
 }
 _EVERY_CHECK = {"name", "attempts", "every", "timeout"}
 
@@ -212,13 +219,13 @@ def _idle_keys(draft: Draft, place: tuple[str, int], check: Check) -> Iterator[N
             yield Note((*place, key), what)
 
 
-def _alarm_region(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
-    """An alarm lives where the service's first elbv2 switch point does; without one, its region must be said."""
-    if check.cloudwatch_alarm is None or check.region is not None:
+def _region(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
+    """What asks AWS does so where the service's first elbv2 switch point is; without one, its region must be said."""
+    if check.kind not in AT_AWS or check.region is not None:
         return
     kinds = [point.get("kind") for point in draft.content.get("switch_points") or () if isinstance(point, Mapping)]
     if "elbv2" not in kinds:
-        yield Note(place, "an alarm lives in a region, and no elbv2 switch point names one; add `region: ...`")
+        yield Note(place, f"{check.kind} asks AWS in a region, and no elbv2 switch point names one; add `region: ...`")
 
 
 def _addresses(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
@@ -227,6 +234,7 @@ def _addresses(draft: Draft, place: Place, check: Check) -> Iterator[Note]:
         ((*place, "http"), check.http, True),
         ((*place, "prometheus", "url"), check.prometheus.url if check.prometheus else None, True),
         ((*place, "tcp"), check.tcp, False),
+        ((*place, "tls_expiry"), check.tls_expiry, False),
     )
     for here, text, by_url in looked_at:
         yield from _address(draft, here, text, by_url=by_url)

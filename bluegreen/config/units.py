@@ -65,6 +65,26 @@ def _text(value: object) -> str:
     return str(value)
 
 
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(?:iB|B)?|%)")
+
+
+def size_of(value: str, whole: int) -> int:
+    """`512M`, `5G` (powers of 1024), or `10%` of the whole -> bytes. Raises ValueError."""
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a size; wanted one such as 512M, 5G or 10%")
+    if match[2] is None:
+        return whole * tenths(value) // WHOLE
+    return int(float(match[1]) * 1024 ** ("KMGT".index(match[2]) + 1))
+
+
+def _size(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not a size; wanted one such as 512M, 5G or 10%")
+    size_of(value, 0)
+    return value.strip()
+
+
 DURATION: dict[str, Any] = {
     "type": "string",
     "pattern": r"^\d+(\.\d+)?(ms|s|m|h|d)$",
@@ -92,6 +112,7 @@ Share = Annotated[
 ]
 Wait = Annotated[float | None, BeforeValidator(_wait), PlainSerializer(_wait_text, return_type=str, when_used="json")]
 Minimum = Annotated[int | str, BeforeValidator(_minimum), Field(json_schema_extra=_MINIMUM)]
+Size = Annotated[str, BeforeValidator(_size)]
 Name = Annotated[str, Field(pattern=NAME)]
 Text = Annotated[str, BeforeValidator(_text), Field(json_schema_extra={"type": ["string", "number"]})]
 Command = Annotated[list[str], Field(min_length=1, description="an argument list, never a shell line")]

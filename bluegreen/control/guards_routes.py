@@ -48,8 +48,11 @@ async def _add(request: web.Request, engine: ServiceEngine, body: dict[str, Any]
     name = body["name"]
     check, warnings = rules.checked(engine.setup.config, {**body.get("check", {}), "name": name})
     if rules.needs_trust(check) and not identity.is_the_daemons_own(request[identity.ACTOR]):
-        what = "a guard that runs a program or uses a secret is made by root or by the daemon's own user"
-        raise NotPermitted(what, "on the daemon's host, as one of them; or write it into the service's file")
+        what = "a guard that runs a program, uses a secret or asks AWS under another name"
+        raise NotPermitted(
+            f"{what} is made by root or by the daemon's own user",
+            "on the daemon's host, as one of them; or write it into the service's file",
+        )
     text = rules.kept(check)
     await noted(
         engine,

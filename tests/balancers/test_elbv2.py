@@ -14,7 +14,6 @@ from moto import mock_aws
 from bluegreen.aws import Sessions, Where
 from bluegreen.balancers import UNDEMANDING, Demands
 from bluegreen.balancers.elbv2 import ElbV2Balancer
-from bluegreen.balancers.elbv2_examine import principal_of
 from bluegreen.errors import (
     AccessDenied,
     BalancerError,
@@ -24,6 +23,7 @@ from bluegreen.errors import (
     Throttled,
     Unreachable,
 )
+from bluegreen.iam import principal_of
 from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
 from bluegreen.ports import Balancer, Enough
 from tests.balancers.aws_rig import PLACES, REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server

@@ -241,6 +241,12 @@ def test_at_a_terminal_the_cause_is_asked_after_the_act_and_enter_skips(daemon: 
         (["--kind", "http", "http://h/?a=b", "--set", "headers.Authorization=Bearer ${env:T}"],
          {"http": "http://h/?a=b", "headers": {"Authorization": "Bearer ${env:T}"}}),
         (["--kind", "targets", "2"], {"targets": 2}),
+        (["--kind", "dns", "db.example.com"], {"dns": "db.example.com"}),
+        (["--kind", "tls-expiry", "h:443", "--set", "left=21d"], {"tls_expiry": "h:443", "left": "21d"}),
+        (["--kind", "credential-lifetime", "2h"], {"credential_lifetime": "2h"}),
+        (["--kind", "disk", "/var", "--set", "free=5G"], {"disk": "/var", "free": "5G"}),
+        (["--kind", "aws-permission", "ecs:X", "--set", "resource=arn:a"],
+         {"aws_permission": "ecs:X", "resource": "arn:a"}),
     ],
 )  # fmt: skip
 def test_a_guard_is_told_in_words_as_a_check_of_the_file(

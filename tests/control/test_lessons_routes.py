@@ -145,7 +145,11 @@ async def test_a_guard_lives_from_shadow_to_enforcing_to_its_end(endpoint: Endpo
 
 
 async def test_a_token_makes_no_guard_that_runs_a_program_or_uses_a_secret(endpoint: Endpoint) -> None:
-    refused: list[dict[str, Any]] = [FILE, {"http": "http://h/", "headers": {"X-Api-Key": "${env:HOME}"}}]
+    refused: list[dict[str, Any]] = [
+        FILE,
+        {"http": "http://h/", "headers": {"X-Api-Key": "${env:HOME}"}},
+        {"aws_permission": "a:B", "region": "eu-west-1", "endpoint_url": "http://h", "role": "arn:aws:iam::1:role/r"},
+    ]
     for check in refused:
         async with endpoint.tcp.post(f"{endpoint.url}{GUARDS}", json={"name": "g", "check": check}) as answer:
             assert answer.status == 403, check
