@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from pathlib import Path
 
 from bluegreen.core.diagram import mermaid
@@ -17,6 +18,24 @@ MARKERS = ("<!-- diagram -->", "<!-- /diagram -->")
 
 def _name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+PAGE = ROOT / "bluegreen" / "control" / "page"
+_EXPORT = re.compile(r"^export (?:async )?(?:function\*?|class|const) (\w+)", re.MULTILINE)
+_IMPORT = re.compile(r"^import \{([^}]+)\} from \"\./(\w+\.js)\";", re.MULTILINE)
+
+
+def test_every_name_that_a_module_of_the_page_imports_is_there():
+    """A module that imports a name which is not there does not run at all, and no part of the page either."""
+    exported = {path.name: set(_EXPORT.findall(path.read_text())) for path in PAGE.glob("*.js")}
+    imported = [
+        (path.name, file, name.strip())
+        for path in PAGE.glob("*.js")
+        for names, file in _IMPORT.findall(path.read_text())
+        for name in names.split(",")
+    ]
+    assert len(imported) > 20
+    assert [one for one in imported if one[2] not in exported.get(one[1], set())] == []
 
 
 def test_every_module_has_a_docstring():
