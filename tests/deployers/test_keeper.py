@@ -148,7 +148,7 @@ async def test_a_command_that_is_lost_with_its_keeper_is_a_halt_or_runs_again(si
     async with running(site.lay_out(again=again), site.socket) as daemon:
         run = await site.begun()
         await daemon.end(signal.SIGKILL)
-        for pid in {run.pid, *processes.members(run.mark)}:
+        for pid in (run.pid, *processes.members(run.mark)):  # the keeper first: it is not to tell of the command's end
             kill(pid)
         await gone(run)
         site.gate.touch()
