@@ -309,7 +309,9 @@ def _ways(engine: ServiceEngine, now: datetime) -> list[Document]:
     """The ways on and back; none is offered while the evidence of the halt is being kept."""
     setup = engine.setup
     frozen = engine.freezes.active(now)
-    made = options(engine.state, setup.environments, now, setup.deployment, setup.failback, frozen)
+    made = options(
+        engine.state, setup.environments, now, setup.deployment, setup.failback, frozen, dict(engine.readiness)
+    )
     if engine.gathering is not None and engine.gathering.gathering(engine.state) is not None:
         made = tuple(replace(one, lawful=False, effect="", why_not=evidence_documents.WAIT) for one in made)
     return ways_documents.options(made)

@@ -8,15 +8,17 @@ before the others.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from bluegreen.core import admit as ad
 from bluegreen.core import ahead, flag_ways, risks, unknown
 from bluegreen.core.admit_drift import answered
 from bluegreen.core.ahead import Moved
 from bluegreen.core.durations import AT_ONCE, OPEN_ENDED, Expected, expected
+from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Frozen
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.core.ways import ORDER, Option, Scene, Way
@@ -31,11 +33,13 @@ def options(
     deployment: Plan | None = None,
     failback: Plan | None = None,
     frozen: tuple[Frozen, ...] = (),
+    readiness: Mapping[str, Readiness] = MappingProxyType({}),
 ) -> tuple[Option, ...]:
     """Every verb of an operator with what it does, or why it is not lawful now. `deployment` and `failback` are the
-    plans as configured now; without them a switch goes to everything at once. `frozen`: the freezes in force."""
+    plans as configured now; without them a switch goes to everything at once. `frozen`: the freezes in force;
+    `readiness`: what is proven of each environment that a failback may go to."""
     at_once = Plan(tuple(state.points), (WHOLE,))
-    scene = Scene(state, tuple(environments), deployment or at_once, failback or at_once, now, frozen)
+    scene = Scene(state, tuple(environments), deployment or at_once, failback or at_once, now, frozen, readiness)
     made = [*(_option(scene, way) for way in _ways(scene)), *_flags(state)]
     return tuple(sorted(made, key=lambda option: (not option.lawful, ORDER.index(option.verb))))
 
@@ -220,7 +224,7 @@ def _back(scene: Scene) -> Way:
         effect,
         ahead.all_to(state, target),
         expected(state, Kind.FAILBACK, going.steps, going.waits, approval=going.approval),
-        risks.back(state, target, source),
+        risks.back(state, target, source, scene.ill(target)),
         subject=target,
     )  # fmt: skip
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from bluegreen.core.admit import failback_target
-from bluegreen.core.carried import Carried, carried
+from bluegreen.core.manifest import Manifest, on_record
 from bluegreen.core.state import Operation, ServiceState, Switch
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Answer, Cause, Condition, Kind, Phase, percent
@@ -113,7 +113,7 @@ def _deployed(state: ServiceState, switch: Switch) -> Stage:
 def _undeployed(state: ServiceState, switch: Switch) -> tuple[Undo, str]:
     """The environment itself is deployed over; what else was changed is known only from what people have said."""
     place = f"{switch.candidate} is deployed over by the next deployment"
-    plan, manifest = switch.plan, carried(switch.changes)
+    plan, manifest = switch.plan, on_record(switch.changes)
     stays = _staying(manifest)
     if stays is not None:
         return stays
@@ -135,17 +135,19 @@ def _filled(text: str, switch: Switch) -> str:
     return text
 
 
-def _staying(manifest: Carried | None) -> tuple[Undo, str] | None:
+def _staying(manifest: Manifest) -> tuple[Undo, str] | None:
     """What stays behind of the changes that came with the release; None where nothing does, as far as it was told."""
-    stays = [change for change in manifest.changes if change.stays] if manifest is not None else []
+    if manifest.unread:
+        return Undo.BY_HAND, "what stays is not known: a part of its change manifest cannot be read"
+    stays = [change for change in manifest.changes if change.takes_data_past or change.may_take_data_past]
     if not stays:
         return None
     told = []
     for change in stays:
-        works = "cannot work with it" if change.compatible is Answer.NO else "may not be able to work with it"
+        works = "cannot work with it" if change.takes_data_past else "may not be able to work with it"
         how = f"to undo it: {change.undo}" if change.undo else "nobody has said how to undo it"
         told.append(f"{change.name} stays, and the version before {works}; {how}")
-    cannot = any(change.compatible is Answer.NO and not change.undo for change in stays)
+    cannot = any(change.takes_data_past and not change.undo for change in stays)
     return Undo.CANNOT if cannot else Undo.BY_HAND, "; ".join(told)
 
 

@@ -5,9 +5,13 @@ What nobody has said is unknown, and unknown is told as a risk.
 
 from __future__ import annotations
 
-from bluegreen.core.carried import Carried, carried
+from collections.abc import Sequence
+
+from bluegreen.core.failback import judged
+from bluegreen.core.forward import Moved, moved_forward
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.model import Answer, Finding, Kind, Phase, percent
+from bluegreen.core.verdicts import Verdict
+from bluegreen.model import Finding, Kind, Phase, percent
 
 NONE = "none"
 
@@ -72,21 +76,24 @@ def forward(state: ServiceState, candidate: str, *, replaces_warm: bool) -> str:
     return f"{switch.candidate} keeps {share} of the traffic until the new version has it"
 
 
-def back(state: ServiceState, target: str, source: str) -> str:
-    """What the old version may not be able to take, as far as anybody has said."""
+def back(state: ServiceState, target: str, source: str, ill: Sequence[str] = ()) -> str:
+    """What the old side may not be able to take: what is known to be wrong with it now (`ill`), and what has moved
+    forward since it was live, by the same verdicts as the report on a failback."""
     switch = state.switch
     brought = switch if switch is not None and switch.kind is Kind.DEPLOYMENT and switch.candidate == source else None
-    live = _carrying(brought) if brought is not None else ""
-    known = carried(brought.changes) if brought is not None else None
-    return f"{_changes(known, target)}{live}"
+    unready = f"{target} is not ready: {'; '.join(ill)}; " if ill else ""
+    return f"{unready}{_changes(moved_forward(state, target), target)}{_carrying(brought) if brought else ''}"
 
 
-def _changes(known: Carried | None, target: str) -> str:
-    if known is None:
+def _changes(moved: Moved, target: str) -> str:
+    found: dict[Verdict, list[str]] = {verdict: [] for verdict in Verdict}
+    for change in (change for release in moved.releases for change in release.manifest.changes):
+        found[judged(change, target)[0]].append(f"{change.name} ({change.phase})" if change.phase else change.name)
+    if bad := found[Verdict.UNSAFE]:
+        return f"{target} cannot live with {', '.join(bad)}: roll forward rather than back"
+    if not moved.whole or not all(release.manifest.is_whole for release in moved.releases):
         return f"no change manifest was given: whether {target} can work with what was done since is unknown"
-    if bad := known.kept(Answer.NO):
-        return f"{target} cannot work with: {', '.join(bad)}"
-    if open_ := known.kept(Answer.UNKNOWN):
+    if open_ := found[Verdict.UNKNOWN]:
         return f"whether {target} can work with {', '.join(open_)} is unknown"
     return f"by its change manifest {target} can work with all that was changed"
 

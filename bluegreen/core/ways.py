@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bluegreen.core import admit as ad
 from bluegreen.core import risks
 from bluegreen.core.ahead import Moved
 from bluegreen.core.durations import AT_ONCE, Expected
+from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Frozen
 from bluegreen.core.state import ServiceState
 from bluegreen.model import Plan
@@ -63,8 +65,8 @@ class Way:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the ways are made from: the state, the service's environments and plans as configured now, the time, and the
-    freezes in force."""
+    """What the ways are made from: the state, the service's environments and plans as configured now, the time, the
+    freezes in force, and what is proven of the way back."""
 
     state: ServiceState
     environments: tuple[str, ...]
@@ -72,6 +74,13 @@ class Scene:
     failback: Plan
     now: datetime
     frozen: tuple[Frozen, ...] = ()
+    readiness: Mapping[str, Readiness] = field(default_factory=dict)
+
+    def ill(self, environment: str) -> tuple[str, ...]:
+        """What is known to be wrong with it: what was looked at, and was not good."""
+        found = self.readiness.get(environment)
+        bad = [proof.finding for proof in found.proofs if proof.looked and not proof.finding.ok] if found else []
+        return tuple(f"{finding.check}: {finding.summary}" for finding in bad)
 
     def admit(self, request: ad.AnyRequest) -> None:
         """Raises Refused and the like where it is not lawful now."""

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from bluegreen.core.halts import options
+from bluegreen.core.readiness import Proof, Readiness
 from bluegreen.core.ways import Option
 from bluegreen.model import WHOLE
-from tests.builders import DEPLOYED, SHIFTING, at, make_plan, state_after
+from tests.builders import DEPLOYED, SHIFTING, at, finding, make_plan, state_after, the_switch
 
 HALF = f"{SHIFTING} set:50 watched:60 reached:0 set:500"
 STAYS = "blue 50% -> 50%, green 50% -> 50%"
@@ -187,6 +191,36 @@ class TestRisk:
         half = _shown(f"{HALF} stopped")
         assert half["hold"].risk == "50% of the traffic stays on green, with whatever is wrong there"
         assert half["promote"].risk.startswith("the other 50% of the users at once")
+
+    @pytest.mark.parametrize(
+        ("change", "said"),
+        [
+            (
+                {"kind": "schema", "phase": "contract", "backward_compatible": "yes"},
+                "cannot live with schema:7 (contract)",
+            ),
+            ({"kind": "security"}, "cannot live with security:7: roll forward rather than back"),
+            ({"kind": "api", "backward_compatible": "no"}, "blue cannot live with api:7"),
+            ({"kind": "job"}, "whether blue can work with job:7 is unknown"),
+            ({"kind": "job", "backward_compatible": "yes"}, "by its change manifest blue can work with all"),
+        ],
+    )
+    def test_the_way_back_is_judged_as_in_the_report(self, change: dict[str, str], said: str):
+        state = state_after(HALF)
+        written = json.dumps([{"id": "7", "summary": "s", **change}])
+        state = replace(state, switch=replace(the_switch(state), changes=written))
+        listed = {option.verb: option for option in options(state, ("blue", "green"), at(0))}
+        assert said in listed["failback"].risk
+
+    def test_what_is_known_to_be_wrong_with_the_old_side_comes_first(self):
+        bad, unseen = (finding(name, ok=False) for name in ("orders", "rights"))
+        proofs = (Proof(bad, at(0)), Proof(unseen, at(0), looked=False), Proof(finding("port", ok=True), at(0)))
+        shown = {"blue": Readiness("blue", proofs)}
+        listed = {
+            option.verb: option for option in options(state_after(HALF), ("blue", "green"), at(9), readiness=shown)
+        }
+        assert listed["failback"].lawful
+        assert listed["failback"].risk.startswith(f"blue is not ready: orders: {bad.summary}; no change manifest")
 
     def test_no_manifest_is_unknown_and_never_safe(self):
         assert "no change manifest was given" in _shown(HALF)["failback"].risk

@@ -129,13 +129,34 @@ class TestUndo:
     @pytest.mark.parametrize(
         ("entry", "undo", "takes"),
         [
-            ({"kind": "schema", "id": "93", "backward_compatible": "yes"}, Undo.NOTHING, "deployed over"),
-            ({"kind": "api", "id": "v2", "backward_compatible": "no"}, Undo.NOTHING, "deployed over"),
-            ({"kind": "schema", "id": "93", "backward_compatible": "no"}, Undo.CANNOT, "cannot work with it; nobody"),
-            ({"kind": "data", "id": "tax", "backward_compatible": "no", "undo": "./untax"}, Undo.BY_HAND, "./untax"),
-            ({"kind": "schema", "id": "93", "backward_compatible": "unknown"}, Undo.BY_HAND, "may not be able"),
-            ({"kind": "schema", "id": "93"}, Undo.BY_HAND, "schema 93 stays"),
-            ("nonsense", Undo.BY_HAND, "nonsense"),
+            (
+                {"kind": "schema", "id": "93", "summary": "s", "backward_compatible": "yes"},
+                Undo.NOTHING,
+                "deployed over",
+            ),
+            ({"kind": "api", "id": "v2", "summary": "s", "backward_compatible": "no"}, Undo.NOTHING, "deployed over"),
+            (
+                {"kind": "schema", "id": "93", "summary": "s", "backward_compatible": "no"},
+                Undo.CANNOT,
+                "cannot work with it; nobody",
+            ),
+            (
+                {"kind": "data", "id": "tax", "summary": "s", "backward_compatible": "no", "undo": "./untax"},
+                Undo.BY_HAND,
+                "./untax",
+            ),
+            (
+                {"kind": "schema", "id": "93", "summary": "s", "backward_compatible": "unknown"},
+                Undo.BY_HAND,
+                "may not be able",
+            ),
+            ({"kind": "schema", "id": "93", "summary": "s"}, Undo.BY_HAND, "schema:93 stays"),
+            ("nonsense", Undo.BY_HAND, "cannot be read"),
+            (
+                {"kind": "schema", "id": "93", "summary": "s", "phase": "contract"},
+                Undo.CANNOT,
+                "cannot work with it; nobody",
+            ),
         ],
     )
     def test_a_migration_stays_behind_and_that_is_said(self, entry: object, undo: Undo, takes: str):
