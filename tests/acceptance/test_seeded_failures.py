@@ -1,4 +1,4 @@
-"""Twenty things that go wrong, each seeded in a service of its own behind one daemon. Whoever reads `explain` and knows
+"""What goes wrong, seeded: most of it in a service of its own behind one daemon. Whoever reads `explain` and knows
 nothing of the service must find there what happened, where the traffic is, and the way that is right.
 """
 
@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -25,8 +26,9 @@ SMOKE = '[{name: orders, http: "{url}/orders", timeout: 2s, every: 100ms}]'
 
 @dataclass(frozen=True, eq=False)
 class Failure:
-    """What is wrong with one service, and what a reader must find. `yaml` replaces keys of its file; `half`: the first
-    share was given before it went wrong; `begin` happens then."""
+    """What is wrong with one service, and what a reader must find. `yaml` replaces keys of its file, `given` is said at
+    its deployment; `half`: the first share was given before it went wrong; `begin` happens then; `third`: there is a
+    third environment."""
 
     name: str
     cause: str
@@ -35,7 +37,9 @@ class Failure:
     yaml: dict[str, str] = field(default_factory=dict)
     half: bool = False
     points: int = 1
+    third: bool = False
     begin: Callable[[Path], None] | None = None
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 def _drift(state: Path) -> None:
@@ -80,6 +84,16 @@ FAILURES = (
     Failure("halfwritten", "balancer_unreachable", ("b", "cannot be written"), "resume", half=True, points=2,
             begin=_half_written),
     Failure("stopped", "operator", ("the graphs look odd",), "resume", half=True),
+    Failure("wrongartifact", "wrong_artifact", ("sha256:aaaa", "sha256:bbbb"), "deploy",
+            {"digest": '{http: "{url}/digest", json: digest, timeout: 2s}'}, given={"artifact": "sha256:aaaa"}),
+    Failure("migration", "gate_failed", ("schema:0093 (contract)", "roll forward rather than back"), "deploy",
+            half=True, third=True,
+            yaml={"gates": '[{name: errors, http: "{url}/gate", timeout: 2s, every: 200ms}]'},
+            given={"changes": [{"kind": "schema", "id": "0093", "summary": "the column total is gone",
+                                "phase": "contract", "backward_compatible": "no"}]}),
+    Failure("lostwarm", "gate_failed", ("blue is not ready", "502"), "deploy", half=True, third=True,
+            yaml={"gates": '[{name: errors, http: "{url}/gate", timeout: 2s, every: 200ms}]', "smoke": SMOKE,
+                  "shift": "{steps: [100%]}", "bake": "60s", "warm": "{every: 1s}"}),
 )  # fmt: skip
 
 WHOLE = {
@@ -104,6 +118,10 @@ class App:
             await asyncio.sleep(60)
         if path == "/dependency/green/orders":
             return web.Response(status=500, text="orders: cannot reach the database at db-1")
+        if path == "/lostwarm/blue/orders" and self.burns.is_set():
+            return web.Response(status=502, text="this side was switched off")
+        if path.endswith("/digest"):
+            return web.json_response({"digest": "sha256:bbbb"})
         if path.endswith("/version"):
             return web.json_response({"version": "v1.old"})
         if path == "/prometheus/api/v1/query":
@@ -122,7 +140,8 @@ def laid_out(directory: Path, url: str) -> Path:
         points = ", ".join(f"{{kind: memory, name: {point}}}" for point in "ab"[: failure.points])
         lines = [
             f"service: {name}",
-            f"environments: {{blue: {{url: '{url}/{name}/blue'}}, green: {{url: '{url}/{name}/green'}}}}",
+            "environments:",
+            *(f"  {side}: {{url: '{url}/{name}/{side}'}}" for side in ("blue", "green", "red")[: 2 + failure.third]),
             f"switch_points: [{points}]",
             *(f"{key}: {value.replace('{server}', url)}" for key, value in {**WHOLE, **failure.yaml}.items()),
         ]
@@ -148,20 +167,28 @@ async def seed(failure: Failure, operator: Operator, state: Path) -> Document:
     await operator.until(lambda seen: seen["live"] == "blue", "who is live")
     if failure.begin is not None and failure.begin is not _drift:
         failure.begin(state)
-    await operator.deploy("v2", changes=[])
+    await operator.deploy("v2", **{"changes": [], **failure.given})
     if failure.half and failure.points == 1:
         await operator.at("green", 50)
         if failure.begin is _drift:
             failure.begin(state)
         if failure.name == "stopped":
             await operator.post("halt", reason="the graphs look odd")
-    return await operator.ended("halted")
+    document = await operator.ended("halted")
+    if failure.name == "lostwarm":
+        return await operator.until(lambda seen: "not ready" in _back(seen)["risk"], "that the way back is lost")
+    return document
+
+
+def _back(document: Document) -> Document:
+    return next(one for one in document["options"] if one["verb"] == "failback")
 
 
 def judged(failure: Failure, document: Document, text: str) -> list[str]:
     """What a reader would miss; empty where all is there."""
     halt, options = document["switch"]["halt"], {one["verb"]: one for one in document["options"]}
-    missing = [f"`{word}` is not said" for word in failure.words if word not in text]
+    read = " ".join(text.split())
+    missing = [f"`{word}` is not said" for word in failure.words if word not in read]
     if halt["cause"] != failure.cause:
         missing.append(f"the cause is {halt['cause']}: {halt['summary']}")
     if not options.get(failure.right, {"lawful": False})["lawful"]:
@@ -171,7 +198,7 @@ def judged(failure: Failure, document: Document, text: str) -> list[str]:
         missing.append(f"the command for {failure.right} is not among the ways")
     if not halt["advice"] and not any(one["advice"] for one in halt["findings"] if not one["ok"]):
         missing.append("nobody says what to do")
-    if not failure.half and split(document) != {"blue": 100.0, "green": 0.0}:
+    if not failure.half and split(document)["blue"] != 100.0:
         missing.append(f"traffic moved: {split(document)}")
     return missing
 
@@ -185,7 +212,8 @@ async def test_whoever_knows_nothing_of_the_service_finds_what_happened_and_the_
         operators = {failure.name: Operator(tmp_path / "c.sock", failure.name) for failure in FAILURES}
         async with asyncio.TaskGroup() as group:
             seeded = {failure: group.create_task(seed(failure, operators[failure.name], state)) for failure in FAILURES}
-            await operators["burning"].at("green", 50)
+            for name in ("burning", "migration", "lostwarm"):
+                await operators[name].at("green", 50)
             app.burns.set()
         found = {
             failure.name: missing
