@@ -30,7 +30,7 @@ from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
 from bluegreen.errors import NotWritten, Refused, Rejected
 from bluegreen.freezes import Freezes
 from bluegreen.gathering import Gathering
-from bluegreen.life import Sign, beating
+from bluegreen.life import beating
 from bluegreen.model import Cause, Condition, Finding, Phase
 from bluegreen.observe import ANSWER_SECONDS, Past, Seen, in_turn, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
@@ -72,6 +72,7 @@ class ServiceEngine:
         self._lock, self._balancers = asyncio.Lock(), asyncio.Lock()
         self._wake, self._looked, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._running = Running(clock, self._wake, lambda: self.state)
+        self.signs, self.recent = self._running.signs, self._running.recent
 
     # --- the way in ---
 
@@ -132,11 +133,6 @@ class ServiceEngine:
                 if events:
                     self._wake.set()
         self._looked.set()
-
-    @property
-    def signs(self) -> Sequence[Sign]:
-        """The last signs of life of the step that runs, or ran, oldest first."""
-        return self._running.signs
 
     @property
     def state(self) -> ServiceState:

@@ -6,9 +6,10 @@ nothing, and nothing of it is on record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Protocol
 
 from bluegreen.core.failback_facts import Clients
 from bluegreen.core.state import Hand
@@ -16,8 +17,11 @@ from bluegreen.errors import BalancerError
 from bluegreen.model import Finding, Target, Weights
 from bluegreen.ports import Balancer, Check, Ports, Scene
 
-Beat = Callable[[str], None]
-"""Told what was just seen or asked."""
+
+class Beat(Protocol):
+    """Told what was just seen or asked; of a check what it found, too."""
+
+    def __call__(self, what: str, finding: Finding | None = None, /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,15 @@ class Sign:
 
     at: datetime
     what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What one look of a check found."""
+
+    at: datetime
+    ok: bool
+    summary: str
 
 
 def beating(ports: Ports, beat: Beat) -> Ports:
@@ -97,7 +110,7 @@ class _Check:
     async def look(self, scene: Scene) -> Finding:
         self._beat(f"check {self.name} is asked")
         finding = await self._inner.look(scene)
-        self._beat(f"check {self.name}: {finding.summary}")
+        self._beat(f"check {self.name}: {finding.summary}", finding)
         return finding
 
     async def close(self) -> None:

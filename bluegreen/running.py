@@ -9,13 +9,16 @@ from typing import Any, TypeVar
 
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState
-from bluegreen.life import Sign
+from bluegreen.life import Glance, Sign
+from bluegreen.model import Finding
 from bluegreen.ports import Clock
 from bluegreen.steps import looks
 
 T = TypeVar("T")
 
 SIGNS_MAX = 200
+GLANCES_MAX = 240
+"""Of each check: twenty minutes of one that looks every five seconds."""
 
 
 class Running:
@@ -23,14 +26,20 @@ class Running:
 
     def __init__(self, clock: Clock, wake: asyncio.Event, state: Callable[[], ServiceState]) -> None:
         self.signs: deque[Sign] = deque(maxlen=SIGNS_MAX)
-        """The last signs of life of what runs, or ran."""
+        """The last signs of life of what runs, or ran, oldest first."""
+        self.recent: dict[str, deque[Glance]] = {}
+        """What each check found in its last looks, oldest first."""
         self.effect: asyncio.Task[ev.Event] | None = None
         """What changes the world at this moment."""
         self._clock, self._wake, self._state = clock, wake, state
 
-    def beat(self, what: str) -> None:
+    def beat(self, what: str, finding: Finding | None = None) -> None:
         """A sign of life."""
-        self.signs.append(Sign(self._clock.now(), what))
+        now = self._clock.now()
+        self.signs.append(Sign(now, what))
+        if finding is not None:
+            glances = self.recent.setdefault(finding.check, deque(maxlen=GLANCES_MAX))
+            glances.append(Glance(now, finding.ok, finding.summary))
 
     async def undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T | ev.Event] | None:
         """The finished look; None where it was cut short."""

@@ -64,7 +64,8 @@ class EvidenceKeeper:
         state = engine.state
         scene = sources.Scene(
             state, switch, halt, engine.ports(), self._store, self._clock, self._vault.directory.parent,
-            engine.setup.config_hash, tuple(engine.signs), lambda: self._identity(switch.config),
+            engine.setup.config_hash, tuple(engine.signs),
+            {name: tuple(found) for name, found in engine.recent.items()}, lambda: self._identity(switch.config),
         )  # fmt: skip
         found, missing = await _gather(sources.all_of(switch.config), scene)
         conclusions = tuple((found.get("checks-on-live") or {}).get("conclusions", ()))

@@ -5,6 +5,7 @@ Every text passes `redacted` before it is kept.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pwd
@@ -23,18 +24,22 @@ from bluegreen.core.codec import encode
 from bluegreen.core.notes.flags import differences
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.errors import BalancerError
-from bluegreen.life import Sign
+from bluegreen.life import Glance, Sign
 from bluegreen.model import Finding
 from bluegreen.ports import Balancer, Check, Clock, Ports, Store
+from bluegreen.ports import Scene as CheckScene
 from bluegreen.steps import looks
 
 ENTRIES_MAX = 2000
+_UNFINISHED = "unfinished"
+LOOK_SECONDS = 6.0
+"""How long one check may take; less than a source, so that one that hangs does not take the others with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The halt, and what there is to ask about it. `signs` are the last signs of life, gates' values among them;
-    `identity` asks under which name the daemon acts at the provider, and for how long yet."""
+    """The halt, and what there is to ask about it. `signs` are the last signs of life, `recent` what each check found
+    in its last looks; `identity` asks under which name the daemon acts at the provider, and for how long yet."""
 
     state: ServiceState
     switch: Switch
@@ -45,6 +50,7 @@ class Scene:
     directory: Path
     config_hash: str
     signs: Sequence[Sign]
+    recent: Mapping[str, Sequence[Glance]]
     identity: Callable[[], Awaitable[Mapping[str, Any]]]
 
 
@@ -99,19 +105,40 @@ async def on_live(scene: Scene) -> Any:
     release = scene.state.releases.get(live)
     version = release.version if release else None
     there = scene.ports.scene(live, version, release.artifact if release else None)
-    found: list[Any] = []
-    conclusions: list[str] = []
-    for check in _failed_checks(scene):
-        if version is None and check.name not in scene.ports.smoke_unversioned and check in scene.ports.smoke:
-            conclusions.append(f"{check.name} could not be asked of {live}: the version there was never recorded")
-            continue
-        finding = await check.look(there)
-        found.append(_finding(finding))
-        conclusions.append(_conclusion(finding, live, scene.switch.candidate))
-    return {"live": live, "version": version, "conclusions": conclusions, "findings": found}
+    ports, failed = scene.ports, _failed_checks(scene)
+    versioned = [check for check in ports.smoke if check.name not in ports.smoke_unversioned]
+    unasked = [check for check in failed if version is None and check in versioned]
+    found = await _looked([check for check in failed if check not in unasked], there)
+    conclusions = [f"{one.name} could not be asked of {live}: the version there was never recorded" for one in unasked]
+    conclusions += [_conclusion(finding, live, scene.switch.candidate) for finding in found]
+    return {
+        "live": live,
+        "version": version,
+        "conclusions": conclusions,
+        "findings": [_finding(finding) for finding in found],
+    }
+
+
+async def _looked(checks: Sequence[Check], there: CheckScene) -> list[Finding]:
+    """What each finds, all at once; of one that hangs, that it does."""
+
+    async def one(check: Check) -> Finding:
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await check.look(there)
+        except TimeoutError:
+            return Finding(check.name, False, f"no answer within {LOOK_SECONDS:g} s", detail={_UNFINISHED: "yes"})
+        except Exception as error:  # a defect in one says nothing of the others
+            return Finding(check.name, False, f"no answer ({type(error).__name__})", detail={_UNFINISHED: "yes"})
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(check)) for check in checks]
+    return [task.result() for task in tasks]
 
 
 def _conclusion(finding: Finding, live: str, candidate: str) -> str:
+    if _UNFINISHED in finding.detail:
+        return f"{finding.check} gave {finding.summary} on {live}: nothing to compare with"
     if live == candidate:
         return f"{finding.check} was asked again of {live}: {finding.summary}"
     if finding.ok:
@@ -125,11 +152,19 @@ def _failed_checks(scene: Scene) -> list[Check]:
 
 
 async def gates(scene: Scene) -> Any:
-    """Each gate now, and the recent signs of life, with the values that gates and checks gave."""
+    """Each gate now and in its last looks of this switch, and the recent signs of life of everything."""
     scene_ = scene.ports.scene(scene.switch.candidate, scene.switch.version, scene.switch.artifact)
-    now = [_finding(await gate.look(scene_)) for gate in scene.ports.gates]
-    recent = [{"at": sign.at.isoformat(), "what": sign.what} for sign in scene.signs]
-    return {"now": now, "recent": recent}
+    now = [_finding(finding) for finding in await _looked(scene.ports.gates, scene_)]
+    recent = {
+        gate.name: [
+            {"at": one.at.isoformat(), "ok": one.ok, "summary": one.summary}
+            for one in scene.recent.get(gate.name, ())
+            if one.at >= scene.switch.started_at
+        ]
+        for gate in scene.ports.gates
+    }
+    signs = [{"at": sign.at.isoformat(), "what": sign.what} for sign in scene.signs]
+    return {"now": now, "recent": recent, "signs of life": signs}
 
 
 async def deployed(scene: Scene) -> Any:

@@ -37,12 +37,14 @@ class Compared(ScriptedCheck):
 
     def __init__(self, name: str, good: str = "") -> None:
         super().__init__(name)
-        self.good, self.hangs_on = good, ""
+        self.good, self.hangs_on, self.raises_on = good, "", ""
 
     async def look(self, scene: Scene) -> Finding:
         self.looks.append(f"{scene.environment} {scene.version}")
         if scene.environment == self.hangs_on:
             await asyncio.sleep(10_000)
+        if scene.environment == self.raises_on:
+            raise ZeroDivisionError
         ok = scene.environment in self.good
         return Finding(self.name, ok=ok, summary="good" if ok else "status 500", detail={"body": "no database"})
 
@@ -133,6 +135,61 @@ def test_the_failed_check_is_asked_of_the_live_side_at_the_same_moment(world: Ke
         assert good.conclusions == ("orders is good on blue: the check itself works, the fault is green's",)
         assert bad.conclusions[0].startswith("orders fails on blue too (status 500)")
         assert check.looks.count("blue None") == 2
+
+    run(main())
+
+
+def test_a_gate_that_hangs_takes_nothing_else_with_it(world: Kept) -> None:
+    world.gate = gate = Compared("errors", "green")
+    gate.hangs_on, world.smoke.good = "green", "blue"  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await halted(driver)
+        assert "gates" not in world.sealed[0].missing
+        (now,) = world.part("gates.json")["now"]
+        assert (now["ok"], now["summary"]) == (False, "no answer within 6 s")
+        assert world.part("gates.json")["signs of life"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"), [("hangs", "no answer within 6 s"), ("raises", "no answer (ZeroDivisionError)")]
+)
+def test_a_live_side_that_gives_no_answer_is_nothing_to_compare_with(world: Kept, trouble: str, said: str) -> None:
+    check = world.smoke
+    assert isinstance(check, Compared)
+    if trouble == "hangs":
+        check.hangs_on = "blue"
+    else:
+        check.raises_on = "blue"
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await halted(driver)
+        assert world.sealed[0].conclusions == (f"orders gave {said} on blue: nothing to compare with",)
+
+    run(main())
+
+
+def test_what_each_gate_found_in_its_last_looks_is_kept_as_a_series(world: Kept) -> None:
+    world.gate = gate = Compared("errors", "green")
+    world.smoke.good = "bluegreen"  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            while len(driver.engine.recent.get("errors", ())) < 5:  # noqa: ASYNC110 - looks are not events
+                await asyncio.sleep(1)
+            gate.good = ""
+            assert await driver.ended() is Condition.HALTED
+            await driver.until(lambda: bool(driver.engine.state.notes.evidence.bundles))
+        series = world.part("gates.json")["recent"]["errors"]
+        assert [one["ok"] for one in series] == [True] * (len(series) - 1) + [False]
+        assert len(series) >= 6
+        assert series[-1]["summary"] == "status 500"
+        assert [one["at"] for one in series] == sorted(one["at"] for one in series)
 
     run(main())
 

@@ -91,7 +91,7 @@ def test_a_bug_in_a_hand_without_a_switch_is_raised_and_with_one_is_a_halt() -> 
 def test_signs_of_life_are_told_and_nothing_is_changed(tmp_path: Path) -> None:
     world = World(tmp_path)
     told: list[str] = []
-    ports: Ports = beating(world.open(world.setup()), told.append)
+    ports: Ports = beating(world.open(world.setup()), lambda what, *_: told.append(what))
     plain = world.balancers["point"]
 
     async def main() -> None:
