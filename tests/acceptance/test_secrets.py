@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import tarfile
 from base64 import b64encode, urlsafe_b64encode
 from pathlib import Path
 from urllib.parse import quote
@@ -25,6 +26,10 @@ SECRETS = {
     "DEPLOY": "dep-5d2b secret\\with back",
     "GATE": "gate-3c41?secret&more",
     "TOKEN": "tok-e8d0-0123456789abcdef",
+    "SIGNING": "whsec_" + b64encode(b"sgn-61b7: signs what is told").decode(),
+    "EVIDENCE": "evd-2b90 <secret> & more",
+    "FLAGS": "flg-c4d8 secret of the flags",
+    "DIGEST": "dig-a07e-secret-of-the-probe",
 }
 
 SERVICE = """
@@ -44,6 +49,13 @@ smoke:
     command: [/bin/sh, -c, 'echo "$V" "$D2" >&2; exit {code}']
     variables: {{V: "${{env:VARIABLE}}", D2: "${{env:DEPLOY}}"}}
 gates: [{{name: gate, http: "{url}/echo", headers: {{x-key: "${{env:GATE}}"}}, timeout: 3s, every: 100ms}}]
+evidence:
+  - name: logs
+    command: [/bin/sh, -c, 'echo "last lines: $E"; echo "$E" | base64; echo "$D2" >&2']
+    variables: {{E: "${{env:EVIDENCE}}", D2: "${{env:DEPLOY}}"}}
+flags:
+  command: {{read: [/bin/sh, -c, 'printf "{{{{\\"key\\": \\"%s\\"}}}}" "$F"'], variables: {{F: "${{env:FLAGS}}"}}}}
+digest: {{command: [/bin/sh, -c, 'echo "sha256:$S"'], variables: {{S: "${{env:DIGEST}}"}}}}
 shift: {{steps: [50%, 100%], wait: 30s}}
 """
 
@@ -56,11 +68,39 @@ def forms(secret: str) -> set[str]:
     return {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1], repr(secret)[1:-1], *stems}
 
 
+HEARD: list[str] = []
+"""What notifiers told."""
+
+
 async def echo(request: web.Request) -> web.Response:
     """Says back whatever it was told, as careless servers do."""
+    if request.path == "/hook":
+        HEARD.append(await request.text())
+        return web.Response()
     key = request.headers.getall("x-key", [""])[0].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     twice = b64encode(f"user:{key}".encode()).decode()
     return web.json_response({"you sent": key, "authorization": f"Basic {twice}", "everyone": sorted(SECRETS.values())})
+
+
+_READ = [(name, what) for name in ("smoky", "sour", "fine") for what in (
+    "history", "failback", "ready", "lessons", "guards", "flags", "debts")]  # fmt: skip
+_VERBS = (
+    ["status"], ["explain", "smoky"], ["explain", "sour"], ["explain", "fine"], ["events"], ["history", "smoky"],
+    ["failback", "fine", "--dry-run"], ["doctor"], ["evidence", "smoky"], ["evidence", "sour"], ["flag", "fine"],
+)  # fmt: skip
+
+
+def archived(directory: Path, name: str) -> dict[Path, bytes]:
+    """What stands in the archive of a halt's evidence."""
+    file = directory / f"{name}.tar.gz"
+    done = subprocess.run(
+        [sys.executable, "-m", "bluegreen", "--socket", str(directory / "c.sock"), "evidence", name, "--output", file],
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with tarfile.open(file) as tar:
+        opened = {Path(name, one.name): tar.extractfile(one) for one in tar.getmembers()}
+        return {path: stream.read() for path, stream in opened.items() if stream is not None}
 
 
 async def told(directory: Path) -> str:
@@ -68,9 +108,9 @@ async def told(directory: Path) -> str:
     client = Client(UnixDoor(str(directory / "c.sock")))
     parts = [
         json.dumps(await asyncio.to_thread(client.get, *path), ensure_ascii=False)
-        for path in (["services"], ["events"], *(["services", name, "history"] for name in ("smoky", "sour")))
+        for path in (["services"], ["events"], ["doctor"], *(["services", *one] for one in _READ))
     ]
-    for verb in (["status"], ["explain", "smoky"], ["explain", "sour"], ["events"], ["history", "smoky"]):
+    for verb in _VERBS:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "bluegreen", "--socket", str(directory / "c.sock"), *verb],
@@ -91,7 +131,8 @@ async def test_no_secret_comes_out_of_the_daemon_in_any_form(tmp_path: Path, rep
             (tmp_path / "services" / f"{name}.yaml").write_text(text)
         config = tmp_path / "bluegreen.yaml"
         tokens = "tokens: {ci: '${env:TOKEN}'}"
-        config.write_text(f"state: {{directory: state}}\ncontrol: {{socket: c.sock, {tokens}}}\n")
+        hook = f'{{name: hook, webhook: "{url}/hook", secret: "${{env:SIGNING}}", events: [halt, drift, ended]}}'
+        config.write_text(f"state: {{directory: state}}\ncontrol: {{socket: c.sock, {tokens}}}\nnotify: [{hook}]\n")
         async with running(config, tmp_path / "c.sock", SECRETS):
             for name in ("smoky", "sour"):
                 operator = Operator(tmp_path / "c.sock", name)
@@ -103,16 +144,25 @@ async def test_no_secret_comes_out_of_the_daemon_in_any_form(tmp_path: Path, rep
             await operator.deploy("v2")
             await operator.at("green", 50)
             await operator.post("halt", reason=f"the key is {SECRETS['GATE']}")
+            await operator.ended("halted")
             said = await told(tmp_path)
+            bundles: dict[Path, bytes] = {}
+            for name in ("smoky", "sour", "fine"):
+                bundles |= await asyncio.to_thread(archived, tmp_path, name)
+            await operator.until(lambda _: len(HEARD) >= 3, "that the halts were told")
+    assert b"last lines: ***" in bundles[next(one for one in bundles if one.name == "command-logs.txt")]
     kept = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and "secrets" not in path.parts}
+    said_to = {"what it says": said.encode(), "notices": "".join(HEARD).encode()}
     found = [
         f"{name} as {form!r} in {path}"
         for name, secret in SECRETS.items()
         for form in forms(secret)
-        for path, raw in (*kept.items(), ("what it says", said.encode()))
+        for path, raw in (*kept.items(), *bundles.items(), *said_to.items())
         if form.encode() in raw
     ]
     assert not found, "\n".join(found)
+    count = sum(len(forms(secret)) for secret in SECRETS.values())
     report_figures(
-        f"{len(SECRETS)} secrets, {sum(len(forms(s)) for s in SECRETS.values())} forms, {len(kept)} files: none found"
+        f"{len(SECRETS)} secrets, {count} forms, {len(kept)} files, {len(bundles)} parts of evidence, "
+        f"{len(HEARD)} notices: none found"
     )
