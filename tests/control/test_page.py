@@ -110,13 +110,23 @@ class TestInABrowser:
         labels = await page.run("[...document.querySelectorAll('.acts button:not(.copy)')].map((b) => b.textContent)")
         document = await endpoint.service()
         lawful = [option for option in document["options"] if option["lawful"]]
-        asked = [option["label"] for option in lawful if option["verb"] not in ("deploy", "hold")]
+        named = {"hold": "hold and claim"}
+        asked = [named.get(one["label"], one["label"]) for one in lawful if one["verb"] != "deploy"]
         assert [label.rstrip("…").lower() for label in labels] == asked, "in the daemon's order"
+        await page.sees("Nobody has it yet")
+        await page.click("Hold and claim…")
+        await page.click("Hold and claim")
+        await page.sees("token:ci has it")
         (endpoint.directory / "services" / "bad").unlink()
         await page.click("Retry…")
         await page.sees("MOVES TRAFFIC: none at first: smoke runs again", "blue 100% -> 0%", "100% → 0%")
+        await page.until("!document.getElementById('cause-part').hidden")
+        await page.run("document.getElementById('cause').value = 'check_itself'")
+        await page.type("note", "the ticket was gone")
         await page.click("Retry")
         await page.sees("green has the traffic")
+        learned = next(event for event in await endpoint.events() if event["data"].get("cause") == "check_itself")
+        assert learned["data"]["note"] == "the ticket was gone"
         resumed = next(event for event in await endpoint.events() if event["kind"] == "Resumed")
         assert resumed["by"] == "token:ci"
 

@@ -14,7 +14,10 @@ export async function ask(service, option, done) {
   act = { service, option, plan: null, key, done };
   const { quiet, reason, typed } = ACTS[option.verb], label = name(option);
   find("dialog-title").textContent = `${label} — ${service.service}`;
-  find("reason").value = find("confirm").value = find("dialog-error").textContent = "";
+  for (const id of ["reason", "confirm", "note", "cause"]) find(id).value = "";
+  find("dialog-error").textContent = "";
+  find("dialog-go").disabled = false; // the last act has left it so
+  find("cause-part").hidden = true;
   find("reason").required = Boolean(reason);
   find("reason-label").textContent = reason ? "Why? It stands in the journal." : "Why? (you may leave it empty)";
   find("confirm").required = Boolean(typed);
@@ -26,7 +29,20 @@ export async function ask(service, option, done) {
   find("dialog-facts").replaceChildren(...facts(act));
   find("dialog").showModal();
   (quiet && !reason ? find("dialog-go") : find("reason")).focus();
+  if (halted(service) && ACTS[option.verb].ends) classes(act);
   if (option.verb === "failback") await look(act);
+}
+
+const halted = (service) => service.switch?.condition === "halted" && service.switch.halt;
+
+/** What a halt may have come from, to choose from; an act never waits for that. */
+async function classes(asked) {
+  try {
+    const { classes: known } = await get(`/v1/services/${asked.service.service}/lessons`);
+    if (asked !== act) return;
+    find("cause").replaceChildren(...["", ...known].map((one) => element("option", { value: one }, one.replaceAll("_", " "))));
+    find("cause-part").hidden = false;
+  } catch { /* `bluegreen lessons` asks for it later */ }
 }
 
 /** The plan of a failback, as of now; the button is there when it is. */
@@ -55,7 +71,7 @@ async function go(event) {
   find("dialog-go").disabled = true;
   find("dialog-error").textContent = "";
   try {
-    await post(`/v1/services/${service.service}/${option.verb}`, body(service, option, plan), key);
+    await post(`/v1/services/${service.service}/${ACTS[option.verb].route ?? option.verb}`, body(service, option, plan), key);
     find("dialog").close();
     done();
   } catch (error) {
@@ -78,8 +94,9 @@ function body(service, option, plan) {
   const made = {};
   const reason = find("reason").value.trim();
   if (reason) made.reason = reason;
+  for (const id of ["cause", "note"]) if (find(id).value.trim() && !find("cause-part").hidden) made[id] = find(id).value.trim();
   if (option.verb === "failback") return { ...made, plan: plan.plan, acknowledge: acknowledged(find("dialog-facts")), confirm: find("confirm").value };
-  if (service.switch?.halt && service.switch.condition === "halted") made.halt = service.switch.halt.id;
+  if (halted(service)) made.halt = service.switch.halt.id;
   if (option.verb === "accept") made.check = option.subject;
   if (["restore", "leave"].includes(option.verb)) made.drift = meant(service).map((drift) => drift.id);
   if (option.verb === "release" && option.subject) made.environment = option.subject;

@@ -5,20 +5,22 @@ const PHASES = ["preflight", "deploy", "wait_healthy", "smoke", "shift", "bake",
 const OPEN = ["running", "paused", "halted"];
 const GLYPHS = { halted: "■", drift: "■", unknown: "?", paused: "❚❚", running: "▶", steady: "●" };
 
-/** What an act is to the reader. One that is not listed is shown with its command and without a button. */
+/** What an act is to the reader. One that is not listed is shown with its command and without a button. `ends`: it may end
+    a halt, and takes what that came from; `route`: where it is asked for, unless that is its verb. */
 export const ACTS = {
+  hold: { label: "Hold and claim", quiet: true, route: "claim" },
   approve: { label: "Approve", quiet: true },
-  resume: { label: "Resume", quiet: true },
+  resume: { label: "Resume", quiet: true, ends: true },
   pause: { label: "Pause", quiet: true },
   halt: { label: "Halt", quiet: true, reason: true },
-  accept: { label: "Accept", reason: true },
-  promote: { label: "Promote", reason: true },
-  abort: { label: "Abort", reason: true },
+  accept: { label: "Accept", reason: true, ends: true },
+  promote: { label: "Promote", reason: true, ends: true },
+  abort: { label: "Abort", reason: true, ends: true },
   restore: { label: "Restore", reason: true },
   adopt: { label: "Adopt", reason: true },
   leave: { label: "Leave drift", reason: true },
   release: { label: "Release", reason: true, typed: true },
-  failback: { label: "Fail back", reason: true, typed: true },
+  failback: { label: "Fail back", reason: true, typed: true, ends: true },
 };
 
 export function element(name, attributes = {}, ...children) {
