@@ -1,6 +1,6 @@
 // What a failback risks, line by line, with a box to tick for each line that is not safe; and the debts that it left.
 
-import { command, element, local } from "./view.js";
+import { command, element, local, stateOf } from "./view.js";
 
 const VERDICTS = [
   ["unsafe", "Not safe: tick each line that you have read"],
@@ -32,7 +32,7 @@ export const acknowledged = (within) => [...within.querySelectorAll("[data-ackno
 export function freezes(service) {
   const { active = [], next = null } = service.freeze ?? {};
   const lines = [...active.map((one) => [one, "in force until", one.until]), ...(next ? [[next, "ahead, from", next.since]] : [])];
-  if (!lines.length) return null;
+  if (!lines.length || stateOf(service) === "halted") return null; // at a halt a freeze holds nothing up
   return element("section", { class: "panel left debts" },
     element("h3", {}, "Freeze: what is not begun without an override"),
     element("ul", {}, lines.map(([one, word, at]) => element("li", {}, element("code", {}, one.name), ` ${one.why ? `${one.why}: ` : ""}${one.actions.join(", ")}; ${word} ${local(at)}. A failback is never frozen.`))));
