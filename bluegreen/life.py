@@ -96,6 +96,9 @@ class _Balancer:
     async def clients(self, since: datetime | None, now: datetime) -> Clients:
         return await self._inner.clients(since, now)
 
+    async def served(self) -> Mapping[str, int] | None:
+        return await self._inner.served()
+
     async def close(self) -> None:
         await self._inner.close()
 

@@ -90,6 +90,11 @@ class Balancer(Protocol):
         to `now` (None: never mind). What the balancer does not tell is None in it. Raises as `read` does."""
         ...
 
+    async def served(self) -> Mapping[str, int] | None:
+        """How many requests (connections, where it balances those) each environment was given since a time of the
+        balancer's own; None where it counts none so. Raises as `read` does."""
+        ...
+
     async def close(self) -> None:
         """Let go of connections. Idempotent."""
         ...

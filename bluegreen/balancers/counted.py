@@ -67,6 +67,10 @@ class CountedBalancer:
         """See ports.Balancer."""
         return await self._count("clients", self._inner.clients(since, now))
 
+    async def served(self) -> Mapping[str, int] | None:
+        """See ports.Balancer."""
+        return await self._count("served", self._inner.served())
+
     async def close(self) -> None:
         """See ports.Balancer."""
         await self._inner.close()

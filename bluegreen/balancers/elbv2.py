@@ -98,6 +98,9 @@ class ElbV2Balancer:
         """See ports.Balancer: the forward action's stickiness; requests by CloudWatch, which tells minutes later."""
         return await clients(self._api, await self._groups(), since, now)
 
+    async def served(self) -> None:
+        """See ports.Balancer. CloudWatch counts by periods: see `clients`."""
+
     async def close(self) -> None:
         """Nothing of its own: connections belong to `Sessions`."""
 

@@ -122,6 +122,11 @@ class HAProxyBalancer:
         rows = [row for row in await self._stats() if row["pxname"] == self._backend]
         return clients_of(rows, await self._api.ask("show table"))
 
+    async def served(self) -> Mapping[str, int]:
+        """See ports.Balancer. `stot` of each server: what it was given since HAProxy's start."""
+        given = {row["svname"]: int(row["stot"] or 0) for row in await self._stats() if row["pxname"] == self._backend}
+        return {name: sum(given.get(server, 0) for server in servers) for name, servers in self._servers.items()}
+
     async def close(self) -> None:
         """See ports.Balancer. No connection is kept."""
 

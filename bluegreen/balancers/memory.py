@@ -86,6 +86,9 @@ class MemoryBalancer:
         """See ports.Balancer. It has no clients; nobody counts."""
         return Clients(sticky=False)
 
+    async def served(self) -> None:
+        """See ports.Balancer."""
+
     async def close(self) -> None:
         """See ports.Balancer."""
 

@@ -24,6 +24,7 @@ from bluegreen.core.codec import encode
 from bluegreen.core.notes.flags import differences
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.errors import BalancerError
+from bluegreen.evidence.measured import measured
 from bluegreen.life import Glance, Sign
 from bluegreen.model import Finding
 from bluegreen.ports import Balancer, Check, Clock, Ports, Store
@@ -59,13 +60,17 @@ Source = Callable[[Scene], Awaitable[Any]]
 
 async def weights(scene: Scene) -> Any:
     """Asked, on the balancer, measured."""
-    shown = await looks.at_all(scene.ports.balancers, lambda balancer: balancer.read())
+    balancers = scene.ports.balancers
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(looks.at_all(balancers, lambda balancer: balancer.read()))
+        counting = group.create_task(looks.at_all(balancers, lambda balancer: measured(balancer, scene.clock)))
+    shown, counted = reading.result(), counting.result()
     return {
         name: {
             "asked": dict(point.split),
             "on record": dict(point.native),
             "on the balancer": _or_error(shown.get(name)),
-            "measured": "not measured: this balancer counts no requests by environment",
+            "measured": _or_error(counted.get(name)),
         }
         for name, point in scene.state.points.items()
     }

@@ -108,6 +108,22 @@ async def test_weights_divide_the_answers_as_asked(short: Path, binary: str) -> 
     assert 0.045 * ASKED <= by_environment["green"] <= 0.055 * ASKED
 
 
+async def test_requests_are_counted_by_environment(short: Path, binary: str) -> None:
+    async with stage(short, binary, TWO_EACH) as there:
+        await there.healthy()
+        balancer = there.balancer()
+        shown = await balancer.read()
+        await balancer.write(shown, balancer.native(Weights.of({"blue": 750, "green": 250})))
+        before = await balancer.served()
+        async with load(there.front, 1) as (client,):
+            await until(lambda: asyncio.sleep(0, client.answers.total() >= 200), "two hundred answers")
+        after = await balancer.served()
+    given = {name: after[name] - before[name] for name in ("blue", "green")}
+    answered = {name: sum(n for server, n in client.answers.items() if server.startswith(name)) for name in given}
+    assert client.failures == []
+    assert all(0 <= given[name] - answered[name] <= 1 for name in given), "the last one may have been cut off"
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("load")
 async def test_flipping_under_load_loses_no_request_and_no_connection(

@@ -277,6 +277,9 @@ class Balancer:
         await self._reachable()
         return Clients(sticky=False)
 
+    async def served(self) -> None:
+        await self._reachable()
+
     async def examine(self) -> tuple[Finding, ...]:
         try:
             await self._reachable()
