@@ -7,6 +7,7 @@ back; kill the daemon with -9 in mid-shift and start it again.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import Callable
@@ -63,6 +64,10 @@ async def the_story(world: World, operator: Operator) -> None:
     await operator.deploy("v5", replace_warm=True)
     halted = await operator.ended("halted")
     assert halted["switch"]["halt"]["summary"].startswith("ticket: ")
+    bundle = world.layout.directory / "state" / "evidence" / halted["switch"]["evidence"]["digest"]
+    measured = json.loads((bundle / "weights.json").read_text())["haproxy-shop"]["measured"]
+    assert measured["percent"] == {"blue": 0.0, "green": 100.0}
+    assert measured["requests"]["green"] > 0
     await killed_and_started(world)
     again = await operator.until(lambda seen: seen["switch_points"]["haproxy-shop"]["shown"] is not None, "a look")
     assert again["switch"]["halt"]["id"] == halted["switch"]["halt"]["id"], "a halt survives a restart"
