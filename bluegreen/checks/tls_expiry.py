@@ -67,9 +67,9 @@ class TlsExpiry:
 def _why(error: OSError | ValueError | OverflowError) -> str:
     if isinstance(error, ssl.SSLError):
         return f"it does not speak TLS ({error.reason or error})"
-    if isinstance(error, OSError) and not isinstance(error, socket.gaierror) and error.errno:
-        return os.strerror(error.errno)
-    return str(error)
+    if isinstance(error, socket.gaierror) or not isinstance(error, OSError) or not error.errno:
+        return getattr(error, "strerror", None) or str(error)
+    return os.strerror(error.errno)  # asyncio puts words of its own around it
 
 
 def _span(seconds: float) -> str:

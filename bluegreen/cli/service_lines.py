@@ -112,7 +112,8 @@ def screen(service: Document, now: datetime | None, ink: Ink) -> list[str]:
         lines += ["", *warm_lines(warm, now, ink)]
     if service.get("switch"):
         lines += ["", *switch_lines(service["switch"], now, ink)]
-    lines += [*freeze_lines(service, ink), *debt_lines(service, ink)]
+    frozen = freeze_lines(service, ink)
+    lines += [*([""] if frozen else []), *frozen, *debt_lines(service, ink)]
     told = [*journal_lines(service, ink), *awaited(service, ink), *lessons_lines(service, ink)]
     return [*lines, *([""] if told else []), *told]
 

@@ -101,6 +101,9 @@ async def test_what_speaks_no_tls_or_does_not_answer_is_told(authority: Authorit
         finding = await look(tls_expiry=address, timeout="200ms")
         assert (finding.ok, finding.summary) == (False, f"{address} gave no certificate within 0.2 s")
     assert "gave no certificate: Connection refused" in (await look(tls_expiry=address)).summary
+    nobody = await look(tls_expiry="nobody.invalid:443")
+    assert nobody.summary.startswith("nobody.invalid:443 gave no certificate: ")
+    assert "Errno" not in nobody.summary
     assert not (await look(tls_expiry="127.0.0.1")).ok
 
 
