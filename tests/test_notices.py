@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bluegreen import notices
+from bluegreen.config.freeze import FreezeWindow
 from bluegreen.config.notify import Notifier
 from bluegreen.control import documents
 from bluegreen.core import admit_line
@@ -22,7 +23,8 @@ from bluegreen.core.notes.warm import WarmReadinessLost
 from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import Refused, StateMoved
-from bluegreen.model import Actor, Condition
+from bluegreen.freezes import Freezes
+from bluegreen.model import Actor, Condition, Plan
 from bluegreen.notices.keeper import NoticeKeeper
 from bluegreen.notices.notice import Notice
 from tests.fakes import OPERATOR, Driver, World
@@ -251,6 +253,24 @@ def test_a_notice_says_where_the_traffic_is_and_what_to_type(world: Telling, sen
             assert driver.switch.halt is not None
             assert event["data"]["halt"] == driver.switch.halt.id
             assert event["id"].endswith("-h1/1")
+
+    run(main())
+
+
+def test_what_a_freeze_holds_up_is_not_among_the_ways(tmp_path: Path, sender: Sender) -> None:
+    freeze = FreezeWindow(name="night", start="2020-01-01 00:00", end="2120-01-01 00:00", actions=["approve"])
+    world = Telling(tmp_path, plan=Plan((), (500, 1000), None))
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            driver.engine.freezes = Freezes(lambda: [freeze])
+            await driver.until(lambda: driver.switch.awaiting_approval)
+            await asyncio.sleep(1)
+            (notice,) = [one for _, name, one in sender.got if name == "ops"]
+            assert notice.kind == "pause"
+            assert any(way.startswith("bluegreen failback web") for way in notice.ways)
+            assert "bluegreen approve web" not in notice.ways
 
     run(main())
 

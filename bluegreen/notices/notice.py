@@ -10,6 +10,7 @@ from typing import Any
 
 from bluegreen.core.due import Due
 from bluegreen.core.halts import options
+from bluegreen.core.requests import Frozen
 from bluegreen.core.state import ServiceState
 
 HEADS = {"halt": "HALTED", "reminder": "STILL HALTED", "pause": "AWAITED", "warm": "FAILBACK NOT READY"}
@@ -67,10 +68,12 @@ class Notice:
         return "\n".join([*lines, *(f"  {way}" for way in self.ways)])
 
 
-def notice(due: Due, state: ServiceState, environments: Sequence[str], now: datetime) -> Notice:
-    """What is said of it now."""
+def notice(
+    due: Due, state: ServiceState, environments: Sequence[str], now: datetime, frozen: tuple[Frozen, ...] = ()
+) -> Notice:
+    """What is said of it now; a way that a freeze holds up is not among the ways."""
     switch, claim = state.switch, state.notes.line.claim
-    lawful = [one.command for one in options(state, environments, now) if one.lawful and one.command]
+    lawful = [one.command for one in options(state, environments, now, frozen=frozen) if one.lawful and one.command]
     return Notice(
         id=f"{due.subject}/{due.times}", kind=due.kind, service=state.service, at=now, times=due.times,
         summary=due.summary, advice=due.advice, by=due.by, switch=switch.id if switch else None,
