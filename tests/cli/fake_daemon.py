@@ -125,9 +125,11 @@ def problem(slug: str, status: int, detail: str, advice: str = "", **more: Any) 
 
 
 @contextlib.contextmanager
-def running(path: Path) -> Iterator[FakeDaemon]:
-    """A fake daemon that answers while the block runs."""
+def running(path: Path, *said: tuple[str, str, Document | Reply]) -> Iterator[FakeDaemon]:
+    """A fake daemon that answers while the block runs. `said` is there before the first request can come."""
     server = FakeDaemon(path)
+    for method, route, reply in said:
+        server.say(method, route, reply)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -205,8 +205,7 @@ def test_a_daemon_that_is_back_within_the_grace_gets_the_lost_request_again(tmp_
         def come_back() -> None:
             while path.exists():
                 time.sleep(0.01)
-            with running(path) as second:
-                second.say("POST", "/v1/services/web/release", Reply({"revision": 2}, 202))
+            with running(path, ("POST", "/v1/services/web/release", Reply({"revision": 2}, 202))):
                 answered.wait(10.0)
 
         answered = threading.Event()
