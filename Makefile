@@ -26,7 +26,7 @@ lint: $(VENV)/.dev ## format, lint, types, import contracts
 	$(BIN)/lint-imports
 
 check: lint ## the same, and the fast tests; under a minute
-	$(BIN)/pytest -n auto --dist loadgroup -q -m "not slow"
+	$(BIN)/pytest -n 3 --dist loadgroup -q -m "not slow"
 
 format: $(VENV)/.dev ## put the code in form
 	$(BIN)/ruff format .

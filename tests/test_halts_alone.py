@@ -21,6 +21,8 @@ from tests.fakes import OPERATOR, Driver
 from tests.haltings import HALTS, LOST, OBSERVE_SECONDS, HaltWorld, at_halt, world_of
 from tests.virtual import run
 
+pytestmark = pytest.mark.slow
+
 WEEK = 7 * 86_400
 
 
@@ -28,13 +30,7 @@ def _writes(world: HaltWorld) -> int:
     return sum(len(balancer.writes) for balancer in world.balancers.values())
 
 
-FEW = ("smoke fails", "outcome unknown", "changed by another hand")
-"""Of the kinds of halts, those that the fast tests look at; the others are the same law."""
-
-
-@pytest.mark.parametrize(
-    "kind", [kind if kind in FEW else pytest.param(kind, marks=pytest.mark.slow) for kind in HALTS]
-)
+@pytest.mark.parametrize("kind", list(HALTS))
 def test_four_weeks_and_three_restarts_change_nothing_at_a_halt(tmp_path: Path, kind: str) -> None:
     async def main() -> None:
         world = world_of(tmp_path)
@@ -92,7 +88,6 @@ FAILURES = ("bad", "defect", "timeout", "ill", "deploy", "crash", "refused", "lo
 
 @settings(max_examples=40, deadline=None)
 @given(some.lists(some.sampled_from(FAILURES), min_size=1, max_size=12))
-@pytest.mark.slow
 def test_whatever_fails_and_however_often_it_ends_in_a_halt_and_no_count_lets_it_go_on(failures: list[str]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         run(_tried(world_of(Path(directory)), failures))

@@ -20,6 +20,8 @@ from bluegreen.model import Condition
 from tests.fakes import OPERATOR, Driver, World
 from tests.virtual import VirtualClock, run
 
+pytestmark = pytest.mark.slow
+
 HOUR, DAY = 3600.0, 86400.0
 JUMPS = (HOUR, -HOUR, DAY, -DAY)
 KEEP_WARM = 3600.0

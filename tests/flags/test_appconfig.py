@@ -16,6 +16,8 @@ from bluegreen.ports import Flags
 from tests.balancers.aws_rig import dummy_credentials
 from tests.flags.appconfig import APPLICATION, ENVIRONMENT, PROFILE, AppConfigServer, flag_set
 
+pytestmark = pytest.mark.slow
+
 SHOP = flag_set(search={"enabled": True, "limit": 5}, cart={"enabled": False})
 
 
