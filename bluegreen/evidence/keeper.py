@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
@@ -81,9 +80,10 @@ class EvidenceKeeper:
         except OSError as trouble:
             error = f"nothing could be kept: {trouble.strerror or trouble}"
         sealed = EvidenceSealed(halt.id, digest, tuple(parts), missing, conclusions, late, error)
-        self._over.add(halt.id)
-        with contextlib.suppress(NotWritten):  # the bundle is there all the same; the journal has no room to say so
+        try:
             await engine.note(lambda now: [] if halt.id in now.notes.evidence.bundles else [sealed])
+        except NotWritten:  # the bundle is there all the same; the journal has no room to say so
+            self._over.add(halt.id)
 
     def _keep(self, about: Mapping[str, Any], parts: Mapping[str, bytes]) -> str:
         digest = self._vault.keep(about, parts)

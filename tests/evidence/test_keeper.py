@@ -240,6 +240,28 @@ def test_no_way_on_is_offered_and_no_answer_is_taken_before_the_evidence_is_kept
     run(main())
 
 
+def test_no_way_on_is_offered_while_the_bundle_is_not_yet_on_record(world: Kept) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            sound = driver.engine.note
+
+            async def slow(*given: Any) -> None:
+                await asyncio.sleep(5)
+                await sound(*given)
+
+            driver.engine.note = slow  # type: ignore[method-assign, assignment]
+            world.smoke.good = "blue"  # type: ignore[attr-defined]
+            await driver.deploy()
+            await driver.ended()
+            evidence = ""
+            while evidence != "sealed":
+                evidence = documents.service(driver.engine, world.clock.now())["switch"]["evidence"]["state"]
+                assert bool([one for one in options(driver) if one["lawful"]]) is (evidence == "sealed")
+                await asyncio.sleep(0.1)
+
+    run(main())
+
+
 def test_a_failback_waits_for_the_evidence_no_longer_than_two_seconds(world: Kept) -> None:
     check = world.smoke
     assert isinstance(check, Compared)
