@@ -132,10 +132,12 @@ class Weights(Mapping[str, int]):
 
     def same_split(self, other: Weights) -> bool:
         """Whether both divide the traffic alike, whatever their scale."""
-        if not self.total or not other.total:
-            return self.total == other.total
-        names = set(self) | set(other)
-        return all(self.get(n, 0) * other.total == other.get(n, 0) * self.total for n in names)
+        if self.items_ == other.items_:
+            return True
+        total, others = self.total, other.total
+        if not total or not others:
+            return total == others
+        return all(self.get(n, 0) * others == other.get(n, 0) * total for n in {*self, *other})
 
     def __getitem__(self, environment: str) -> int:
         for name, weight in self.items_:

@@ -6,10 +6,11 @@ A field that an older entry lacks takes its default. An unknown kind or field is
 from __future__ import annotations
 
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from enum import Enum
+from functools import cache, partial
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from bluegreen.core import events, notes
@@ -35,11 +36,11 @@ def encode(event: Event) -> tuple[str, dict[str, Any]]:
 
 def decode(kind: str, data: Mapping[str, Any]) -> Event:
     """The event. Raises Undecodable."""
-    cls = KINDS.get(kind)
+    cls: Any = KINDS.get(kind)
     if cls is None:
         raise Undecodable(f"unknown event {kind!r}")
     try:
-        decoded: Event = _typed(cls, data)
+        decoded: Event = _reader(cls)(data)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise Undecodable(f"{kind}: {error}") from error
     return decoded
@@ -59,47 +60,48 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value]
 
 
-_HINTS: dict[type, dict[str, Any]] = {}
-
-
-def _hints(cls: type) -> dict[str, Any]:
-    if cls not in _HINTS:
-        _HINTS[cls] = get_type_hints(cls)
-    return _HINTS[cls]
-
-
-def _typed(hint: Any, value: Any) -> Any:
+@cache
+def _reader(hint: Any) -> Callable[[Any], Any]:
+    """What makes a value of the annotated type from its JSON value: worked out once for each type."""
     origin, args = get_origin(hint), get_args(hint)
     if origin in (Union, types.UnionType):
-        if value is None:
-            return None
-        return _typed(next(arg for arg in args if arg is not type(None)), value)
+        inner = _reader(next(arg for arg in args if arg is not type(None)))
+        return lambda value: None if value is None else inner(value)
     if origin is tuple:
-        return tuple(_typed(args[0], item) for item in value)
+        item = _reader(args[0])
+        return lambda value: tuple([item(one) for one in value])
     if origin is not None:  # Mapping[str, X]
-        return {key: _typed(args[1], item) for key, item in value.items()}
+        item = _reader(args[1])
+        return lambda value: {key: item(one) for key, one in value.items()}
     if hint is Weights:
-        return Weights.of(value)
+        return Weights.of
     if hint is datetime:
-        return datetime.fromisoformat(value)
+        return datetime.fromisoformat
     if is_dataclass(hint):
-        return _dataclass(hint, value)
+        return _of_fields(hint)
     if isinstance(hint, type) and issubclass(hint, Enum | float):
-        return hint(value)
-    if not isinstance(value, hint):
-        raise TypeError(f"wanted {hint.__name__}, found {value!r}")
+        return hint
+    return partial(_as_it_is, hint)
+
+
+def _as_it_is(wanted: type, value: Any) -> Any:
+    if not isinstance(value, wanted):
+        raise TypeError(f"wanted {wanted.__name__}, found {value!r}")
     return value
 
 
-def _dataclass(cls: Any, value: Mapping[str, Any]) -> Any:
-    hints = _hints(cls)
-    unknown = set(value) - set(hints)
-    if unknown:
-        raise ValueError(f"unknown field {min(unknown)!r}")
-    given = {name: _typed(hints[name], value[name]) for name in hints if name in value}
-    missing = [
-        f.name for f in fields(cls) if f.name not in given and f.default is MISSING and f.default_factory is MISSING
-    ]
-    if missing:
-        raise ValueError(f"no {missing[0]!r}")
-    return cls(**given)
+def _of_fields(cls: Any) -> Callable[[Mapping[str, Any]], Any]:
+    hints = get_type_hints(cls)
+    readers = {name: _reader(hint) for name, hint in hints.items()}
+    needed = [f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING]
+
+    def read(value: Mapping[str, Any]) -> Any:
+        unknown = value.keys() - readers.keys()
+        if unknown:
+            raise ValueError(f"unknown field {min(unknown)!r}")
+        missing = [name for name in needed if name not in value]
+        if missing:
+            raise ValueError(f"no {missing[0]!r}")
+        return cls(**{name: readers[name](one) for name, one in value.items()})
+
+    return read
