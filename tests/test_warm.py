@@ -74,7 +74,7 @@ async def next_look(check: ScriptedCheck) -> None:
 # --- cost and age ---
 
 
-@pytest.mark.parametrize("days", [1, pytest.param(14, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("days", [1, pytest.param(8, marks=pytest.mark.slow)])
 def test_in_weeks_of_warmth_no_proof_is_ever_older_than_a_minute_and_the_looks_are_few(
     tmp_path: Path, report_figures: Callable[[str], None], days: int
 ) -> None:

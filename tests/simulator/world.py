@@ -65,11 +65,11 @@ def layout(dice: Random) -> Layout:
 class Clock:
     """ports.Clock whose wall time jumps; sleeping is not touched by that."""
 
-    def __init__(self) -> None:
-        self.jumped = timedelta()
+    def __init__(self, time: Callable[[], float]) -> None:
+        self.jumped, self._time = timedelta(), time
 
     def now(self) -> datetime:
-        return START + self.jumped + timedelta(seconds=asyncio.get_running_loop().time())
+        return START + self.jumped + timedelta(seconds=self._time())
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -127,12 +127,13 @@ class World:
 
     def __init__(self, seed: int) -> None:
         self.dice = Random(seed)
+        self.time = asyncio.get_running_loop().time
         self.layout = layout(self.dice)
         self.weather = Weather(self.dice, self.dice.randrange(1, 7))
         self.witness = Witness(EffectLaws(frozenset({"orders", "version"}), frozenset({"errors"}), self.time))
         self.laws: EffectLaws = self.witness  # type: ignore[assignment] # everything is told to the laws through it
         self.acknowledged: set[str] = set()
-        self.clock, self.journal = Clock(), Journal(self.weather, self.laws)
+        self.clock, self.journal = Clock(self.time), Journal(self.weather, self.laws)
         self.ids = itertools.count()
         self.ill: set[str] = set()
         self.denied_until = 0.0
@@ -166,9 +167,6 @@ class World:
             health_every=1.0,
             failback_health=Enough(share=500),
         )
-
-    def time(self) -> float:
-        return asyncio.get_running_loop().time()
 
     async def pause(self, most: float) -> None:
         await asyncio.sleep(self.dice.uniform(0.001, most))
