@@ -9,6 +9,7 @@ import functools
 import json
 import shlex
 from collections.abc import Mapping
+from typing import assert_never
 
 from bluegreen.config.load import service_from_json
 from bluegreen.config.schema import ElbV2Point, HAProxyPoint, MemoryPoint, SwitchPoint
@@ -25,6 +26,7 @@ def commands(config: str, point: str, everything: Weights | None) -> tuple[tuple
             return _elbv2(configured, everything)
         case MemoryPoint() | None:
             return (), ()
+    assert_never(configured)
 
 
 @functools.lru_cache(8)

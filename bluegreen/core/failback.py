@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from bluegreen.core import failback_facts
 from bluegreen.core.failback_facts import Facts
@@ -74,6 +75,7 @@ def judged(change: Change, target: str) -> tuple[Verdict, str]:
             return Verdict.UNSAFE, f"Declared not backward compatible: {target} cannot live with it."
         case Compatible.UNKNOWN:
             return Verdict.UNKNOWN, f"Nobody has said whether {target} can live with it."
+    assert_never(change.backward_compatible)
 
 
 def _unsaid(moved: Moved, target: str) -> Iterator[Line]:

@@ -155,7 +155,7 @@ def _promoted(scene: Scene) -> Way:
     going = ahead.onward(state, switch, (*switch.steps[: switch.index], WHOLE))
     takes = expected(state, switch.kind, going.steps, going.waits, approval=going.approval)
     effect = f"{switch.candidate} goes to 100% at once, after its checks have run again"
-    traffic, risk = ahead.along(state, switch, going.shares), risks.everything_at_once(state)
+    traffic, risk = ahead.along(state, switch, going.shares), risks.everything_at_once(state, switch)
     return Way("promote", ad.Promote(), command, effect, traffic, takes, risk)
 
 
@@ -165,18 +165,17 @@ def _promoted(scene: Scene) -> Way:
 def _forward(scene: Scene) -> Way:
     """A new version, by the same pipeline. At a halt with nothing but a warm environment free it has to be said that
     this one is given up: the way forward is there from every halt."""
-    way = _new_version(scene, replace_warm=False)
-    if _is_admitted(scene, way) or scene.state.open_switch is None:
-        return way
-    replacing = _new_version(scene, replace_warm=True)
-    return replacing if _is_admitted(scene, replacing) else way
+    request = ad.Deploy(switch="?", version="?", pinned=scene.pinned(scene.deployment), reason=".")
+    replacing = replace(request, replace_warm=True)
+    if scene.state.open_switch is not None and not _is_admitted(scene, request) and _is_admitted(scene, replacing):
+        return _new_version(scene, replacing)
+    return _new_version(scene, request)
 
 
-def _new_version(scene: Scene, *, replace_warm: bool) -> Way:
+def _new_version(scene: Scene, request: ad.Deploy) -> Way:
     state, switch = scene.state, scene.state.open_switch
-    pinned = scene.pinned(scene.deployment)
-    request = ad.Deploy(switch="?", version="?", pinned=pinned, replace_warm=replace_warm, reason=".")
-    command = f"bluegreen deploy {state.service} VERSION" + (' --replace-warm --reason "…"' if replace_warm else "")
+    asked = ' --replace-warm --reason "…"' if request.replace_warm else ""
+    command = f"bluegreen deploy {state.service} VERSION{asked}"
     label = "roll forward" if switch is not None and switch.condition is Condition.HALTED else "deploy"
     try:
         candidate = ad.choose_candidate(request, state, scene.now)
@@ -190,16 +189,15 @@ def _new_version(scene: Scene, *, replace_warm: bool) -> Way:
         f"none until VERSION is in {place} and its checks have passed; then {ahead.goes(candidate, going)}",
         ahead.begun(state, candidate, state.live or "", going.shares),
         expected(state, Kind.DEPLOYMENT, going.steps, going.waits, approval=going.approval),
-        risks.forward(state, candidate, replaces_warm=replace_warm),
+        risks.forward(state, candidate, replaces_warm=request.replace_warm),
         label,
         candidate,
     )  # fmt: skip
 
 
-def _is_admitted(scene: Scene, way: Way) -> bool:
+def _is_admitted(scene: Scene, request: ad.Deploy) -> bool:
     try:
-        if way.request is not None:
-            scene.admit(way.request)
+        scene.admit(request)
     except Refused:
         return False
     return True

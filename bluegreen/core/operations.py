@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import assert_never
 
 from bluegreen.core.admit import failback_target
 from bluegreen.core.manifest import Manifest, on_record
@@ -127,6 +128,7 @@ def _undeployed(state: ServiceState, switch: Switch) -> tuple[Undo, str]:
             return Undo.CANNOT, "the deploy command says that it cannot be taken back"
         case Answer.UNKNOWN:
             return Undo.BY_HAND, f"{place}; whether the deploy command changed anything else, nobody has said"
+    assert_never(plan.deploy_reversible)
 
 
 def _filled(text: str, switch: Switch) -> str:

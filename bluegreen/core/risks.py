@@ -47,11 +47,8 @@ def accepting(failed: Finding) -> str:
     return f"goes on with a known failure: {failed.check}: {failed.summary}"
 
 
-def everything_at_once(state: ServiceState) -> str:
+def everything_at_once(state: ServiceState, switch: Switch) -> str:
     """What a promotion skips."""
-    switch = state.open_switch
-    if switch is None:
-        return NONE
     left = 100 - state.share(switch.candidate) / 10
     return f"the other {left:g}% of the users at once: no further step in which a fault would show on a few"
 

@@ -6,6 +6,7 @@ import pytest
 
 from bluegreen.core import admit as ad
 from bluegreen.core.codec import decode, encode
+from bluegreen.core.manifest import Change, ChangeKind, Compatible
 from bluegreen.core.notes import NoteEvent
 from bluegreen.core.notes import debts as topic
 from bluegreen.core.phases import apply
@@ -111,3 +112,19 @@ def test_debts_end_when_the_release_that_was_left_is_live_again_and_not_before()
 )
 def test_every_word_on_a_debt_goes_to_the_journal_and_back(event: NoteEvent):
     assert decode(*encode(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (ChangeKind.SECURITY, "a security fix is undone on blue"),
+        (ChangeKind.FLAG, "a flag's feature is off on blue"),
+        (ChangeKind.JOB, "a job has no release to it"),
+        (ChangeKind.CONFIG, "configuration is ahead of blue"),
+        (ChangeKind.API, "blue does not have it, and others may rely on it"),
+        (ChangeKind.DEPENDENCY, "blue does not have it, and others may rely on it"),
+    ],
+)
+def test_every_kind_of_change_leaves_a_debt_in_its_own_words(kind: ChangeKind, words: str):
+    [debt] = state_of(f"{DEPLOYED} {BACK}", ("v2", (Change(kind, "x", "it moved", Compatible.NO),))).notes.debts.open
+    assert (debt.id, debt.what) == (f"{kind}:x", f"{words} (v2, it moved)")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
+
 from bluegreen.core import events as ev
+from bluegreen.core.admit_drift import no_traffic_by_drift
 from bluegreen.core.drift import judge, why_unknown
 from bluegreen.core.phases import apply
 from bluegreen.core.state import ServiceState
+from bluegreen.errors import Refused
 from bluegreen.model import Cause, Weights
 from tests.builders import SERVICE, SHIFTING, make_plan, record, state_after, weights
 
@@ -76,3 +80,10 @@ def test_what_a_look_leads_to_can_be_recorded():
         state = apply(state, record(event, "s1"))
     assert isinstance(state.drift["lb"].seen, Weights)
     assert judge(state, {"lb": MIXED}) == ()
+
+
+def test_only_traffic_that_another_hand_gave_holds_up():
+    drifted = state_after("drift:300")
+    no_traffic_by_drift(drifted, "red")
+    with pytest.raises(Refused, match="somebody else gave green 30% of the traffic at lb"):
+        no_traffic_by_drift(drifted, "green")

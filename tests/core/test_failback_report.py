@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,9 @@ from bluegreen.core import admit as ad
 from bluegreen.core.failback import report
 from bluegreen.core.failback_facts import Clients, FlagMoved, PointFacts
 from bluegreen.core.forward import moved_forward
-from bluegreen.core.manifest import Change, ChangeKind, Compatible, Direction
+from bluegreen.core.manifest import Change, ChangeKind, Compatible, Direction, on_record
 from bluegreen.core.readiness import Proof, Readiness
-from bluegreen.core.state import ServiceState
+from bluegreen.core.state import PAST_MAX, ServiceState
 from bluegreen.core.verdicts import Verdict
 from bluegreen.errors import StateMoved
 from bluegreen.model import Finding
@@ -350,3 +351,33 @@ def test_every_line_of_what_is_not_known_at_all_is_unknown_or_unsafe():
     nothing = replace(facts(), points={}, config="", flags_configured=True)
     made = report(state_of(DEPLOYED, ("v2", None)), nothing, at(1000))
     assert [one for one in made.lines if one.verdict is SAFE] == []
+
+
+def test_clients_that_stay_nobody_knows_how_long_are_told_with_the_reason():
+    points = {"lb": replace(facts().points["lb"], clients=Clients(sticky=True, why="the cookie is the application's"))}
+    made = line(report_of(state_of(DEPLOYED, ("v2", ())), points=points), "sticky:lb")
+    assert made.verdict is UNKNOWN
+    assert made.text.endswith("nobody knows for how long: the cookie is the application's")
+
+
+def test_of_a_busy_service_whose_record_does_not_go_back_so_far_nothing_is_said_to_be_safe():
+    state, other = state_of(DEPLOYED, ("v2", ())), state_of(AT_FIVE, ("v7", None))
+    later = replace(the_switch(other), started_at=at(5000), changed_at=at(5000))
+    busy = replace(other, past=(later,) * PAST_MAX, switch=None)
+    made = line(report_of(state, depends_on={"pay": busy}), "depends-on:pay")
+    assert (made.verdict, made.text) == (UNKNOWN, "pay: what was deployed of it since is not on record")
+
+
+@pytest.mark.parametrize("now", ["no JSON", "[]"])
+def test_a_configuration_that_cannot_be_compared_has_changed(now: str):
+    records = stories.records_of(f"{DEPLOYED} {DEPLOYED}", ("v2", ()), ("v3", ()), environments=THREE)
+    state = stories.retold(records, config='{"service": "web"}')
+    made = line(report(state, facts("green", "cyan", config=now), at(1000)), "config")
+    assert made.verdict is UNKNOWN
+    assert "something changed" in made.text
+
+
+def test_an_entry_of_a_manifest_whose_words_are_no_words_is_not_understood():
+    entry = {"kind": "api", "id": "pay", "summary": 7}
+    assert on_record(json.dumps([entry])).unread == 1
+    assert on_record(json.dumps([{**entry, "summary": "pay moved"}])).unread == 0

@@ -244,3 +244,9 @@ def test_a_name_that_a_shell_would_obey_is_quoted():
 def test_many_changes_are_offered_up_to_a_bound():
     state = at_a_halt({}, {f"flag-{number:03}": "on" for number in range(100)})
     assert len(list(ways(state))) == WAYS_MAX
+
+
+def test_a_flag_that_was_set_before_any_reading_is_only_an_act():
+    part = after(state_after(HALF), ORDER, FlagSet("search", "on", "off")).notes.flags
+    assert part.latest is None
+    assert [one.outcome for one in part.acts] == ["set"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -379,6 +380,57 @@ def test_what_a_preflight_caught_is_guarded_by_what_caught_it() -> None:
 
 
 # --- bounds and laws ---
+
+
+def test_an_answer_to_a_halt_whose_kind_is_no_longer_remembered_says_nothing_and_is_taken() -> None:
+    state = state_after(f"{SMOKING} halted")
+    known = replace(state.notes, lessons=replace(part(state), kinds={}))
+    forgotten = replace(state, notes=known)
+    resume = ad.Resume(halt=the_switch(state).halt.id, cause="dependency", note="it was down")  # type: ignore[union-attr]
+    assert admit_lessons.told(resume, state) != ()
+    assert admit_lessons.told(resume, forgotten) == ()
+    assert [type(one) for one in ad.admit(resume, forgotten, at(99))] == [ev.Resumed]
+
+
+def test_of_a_halt_that_came_often_only_the_count_may_be_left() -> None:
+    state = state_after(f"{SMOKING} halted")
+    lesson = replace(only(state), times=7)
+    assert lessons.words(lesson, lesson.last.halt) == "seen 6 times before"
+
+
+def test_a_cause_without_a_note_is_told_by_itself() -> None:
+    state = state_after(f"{SMOKING} halted")
+    lesson = only(state)
+    told = replace(lesson.last, cause="check_itself", noted_by=OPERATOR)
+    assert lessons.words(replace(lesson, times=2, occurrences=(told, replace(lesson.last, halt="h2"))), "h2").endswith(
+        f"last note: check itself by {lessons.person(OPERATOR)}"
+    )
+
+
+def test_a_lesson_closed_by_a_guard_of_the_file_that_comes_again_names_the_guard() -> None:
+    state = further(state_after(f"{SMOKING} halted resumed"), LessonClosed("smoke/orders/check_failed", "of-file"))
+    known = only(state)
+    state = further(further(state, LessonClosed(known.fingerprint, "of-file")),
+                    halted(the_switch(state), Cause.CHECK_FAILED, finding(known.checks[0])), by="daemon")  # fmt: skip
+    assert only(state).last.despite == "guard of-file did not catch it"
+
+
+def test_a_guard_that_was_accepted_by_name_is_not_blamed_for_what_it_had_caught() -> None:
+    closed = further(guarded(shadow=False), LessonClosed("smoke/errors/check_failed", "orders-dns"))
+    state = preflown(closed, ENFORCING, ok=False)
+    state = further(state, ev.CheckAccepted("orders-dns"), ev.Resumed())
+    passed = Finding("orders-dns", ok=False, summary="it looked", detail={GUARD: ENFORCING}, acceptable=True)
+    state = further(state, ev.StepStarted("preflight"), ev.PreflightPassed((passed,)), by="daemon")
+    assert part(smoked(state)).kinds["smoke/errors/check_failed"].last.despite == (
+        "guard orders-dns had caught it, and was accepted by name"
+    )
+
+
+def test_a_guard_that_was_taken_away_cannot_be_enforced() -> None:
+    state = further(guarded(), GuardRemoved("orders-dns"))
+    assert further(state, GuardEnforced("orders-dns")).notes.lessons == part(state)
+    with pytest.raises(NotFound, match="no guard 'orders-dns'"):
+        admit_lessons.enforce(state, "orders-dns", force=False, reason="")
 
 
 def test_what_is_remembered_has_an_end_and_the_count_goes_on() -> None:

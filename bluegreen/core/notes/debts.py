@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bluegreen.core.manifest import Change, ChangeKind
 from bluegreen.core.notes.topic import NoteEvent
@@ -199,3 +199,5 @@ def _wrong(change: Change, live: str, version: str) -> Iterator[tuple[str, str]]
             yield change.name, f"configuration is ahead of {live} ({by}){undo}"
         case ChangeKind.API | ChangeKind.DEPENDENCY:
             yield change.name, f"{live} does not have it, and others may rely on it ({by}){undo}"
+        case _:
+            assert_never(change.kind)

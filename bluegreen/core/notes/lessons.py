@@ -258,6 +258,8 @@ def _guarded(part: Lessons, event: GuardAdded | GuardEnforced | GuardRemoved, re
         case GuardRemoved(name=name):
             guards.pop(name, None)
             kinds = {of: _opened(lesson, name) for of, lesson in kinds.items()}
+        case _:  # enforced after it was taken away
+            pass
     return replace(part, guards=guards, kinds=kinds)
 
 
