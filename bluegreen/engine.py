@@ -99,8 +99,7 @@ class ServiceEngine:
             if ask.key is not None and ask.key in self.state.keys:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
-            left = self._open_step()  # by another process: a deployment that may still run
-            if isinstance(request, ad.Abort) and (self._running.effect is not None or (left and left.unknown)):
+            if isinstance(request, ad.Abort) and self._deploying():
                 events = (await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
@@ -370,6 +369,11 @@ class ServiceEngine:
     def _writing(self) -> bool:
         return self._running.effect is not None and (step := self._open_step()) is not None and step.point is not None
 
+    def _deploying(self) -> bool:
+        """Also by another process: a deployment that may still run."""
+        step = self._open_step()
+        return step is not None and step.step == Phase.DEPLOY and (self._running.effect is not None or step.unknown)
+
     async def _halt_first(self, request: ad.Failback, ask: Ask) -> None:
         """A failback during a write: stop the line, wait for the write's outcome; only then is the failback judged."""
         async with self._lock:
@@ -389,7 +393,5 @@ class ServiceEngine:
 
     async def _end_deploy(self) -> ev.Event:
         """An abort ends a deploy command that runs, another process's too. Called with the lock held."""
-        if self._writing():
-            raise Refused("weights are being written at this moment", "look again in a second")
         await self._running.end(deploy.find(self._switch(), self._told(), self._running.beat), STOP_SECONDS)
         return deploy.ended(self._switch())

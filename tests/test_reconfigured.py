@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen.balancers.memory import MemoryBalancer
+from bluegreen.balancers.memory import Fault, MemoryBalancer
 from bluegreen.core import events as ev
 from bluegreen.core.requests import Adopt
-from bluegreen.errors import AppendUnknown, Refused, Rejected
+from bluegreen.errors import AppendUnknown, OutcomeUnknown, Refused, Rejected, Unreachable
 from bluegreen.model import WHOLE, Cause, Condition, Weights
 from bluegreen.ports import Ports, Setup
 from tests.fakes import OPERATOR, ScriptedCheck, World
@@ -220,5 +220,31 @@ def test_a_request_whose_append_is_unknown_ends_the_engine(tmp_path: Path) -> No
                 with pytest.raises(AppendUnknown):
                     await driver.deploy()
                 await asyncio.sleep(10_000)
+
+    run(main())
+
+
+def test_a_point_that_leaves_the_configuration_while_a_restore_is_looked_up_holds_nothing_up(tmp_path: Path) -> None:
+    world = Configurable(tmp_path, points=("eu", "us"))
+    both = dict(world.balancers)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            both["us"].set_weights({"blue": 1, "green": 1})
+            await driver.until(lambda: bool(driver.engine.state.drift))
+            gone = [Fault("read", Unreachable("gone"))] * 1000
+            both["us"].faults.extend([Fault("write", OutcomeUnknown("cut")), *gone])
+            await driver.ask("restore")
+            await driver.until(lambda: bool(world.events(ev.RestoreLost)))
+            assert driver.engine.state.in_doubt
+            world.word, world.points, world.balancers = "two", ("eu",), {"eu": both["eu"]}
+            world.plan = replace(world.plan, points=("eu",))
+            await driver.engine.reconfigure(world.setup())
+            await driver.until(lambda: bool(world.events(ev.PointForgotten)))
+            await asyncio.sleep(1000)
+            assert not driver.engine.state.in_doubt
+            assert world.events(ev.RestoreUnread) == [], "nobody asks any more what became of it"
+            await driver.deploy("v2")
+            assert await driver.ended() is Condition.COMPLETED
 
     run(main())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,13 +10,16 @@ import pytest
 
 from bluegreen.balancers.memory import Fault, MemoryBalancer
 from bluegreen.core import events as ev
+from bluegreen.core.notes.lessons import GuardAdded
+from bluegreen.core.phases import apply
 from bluegreen.core.state import ServiceState
-from bluegreen.errors import Rejected, Unreachable
+from bluegreen.core.steps import Restore, SetWeights
+from bluegreen.errors import Drifted, Rejected, Unreachable
 from bluegreen.life import beating
-from bluegreen.model import Weights
+from bluegreen.model import Cause, Finding, Weights
 from bluegreen.ports import Ports
-from bluegreen.steps import looks
-from tests.builders import SHIFTING, state_after
+from bluegreen.steps import deploy, guards, looks, preflight, restore, shift
+from tests.builders import OPERATOR, SHIFTING, intent, record, state_after, the_switch
 from tests.fakes import World
 from tests.virtual import run
 
@@ -107,3 +111,124 @@ def test_signs_of_life_are_told_and_nothing_is_changed(tmp_path: Path) -> None:
 
     run(main())
     assert told == ["point cannot be read: no answer"]
+
+
+# --- what is not there, or not as it was ---
+
+
+def test_a_bug_in_a_hand_that_writes_leaves_the_write_unknown() -> None:
+    state = state_after(SHIFTING)
+    writing = apply(state, record(intent(state, "lb", 50)))
+    found = looks.defect(KeyError("no"), writing)
+    assert found == ev.OutcomeLost("lb", "a defect of bluegreen itself: KeyError: 'no'")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "cause"), [(Unreachable("gone"), Cause.BALANCER_UNREACHABLE), (None, Cause.DRIFT)], ids=str
+)
+def test_nothing_is_deployed_where_the_weights_are_not_those_on_record(
+    tmp_path: Path, trouble: Unreachable | None, cause: Cause
+) -> None:
+    world = World(tmp_path)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            switch = await driver.deploy()
+            if trouble is None:
+                world.balancer.set_weights({"blue": 1, "green": 1})
+            else:
+                world.balancer.faults.extend([Fault("read", trouble)] * 100)
+            found = await deploy.ready(switch, driver.engine.state, driver.engine.ports())
+            assert found is not None
+            assert found.cause is cause
+            world.balancer.faults.clear()
+
+    run(main())
+
+
+def test_an_acknowledged_write_that_shows_something_else_is_drift_and_one_that_cannot_be_read_is_unknown(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    switch = the_switch(state_after(SHIFTING))
+    step = SetWeights("point", BLUE, Weights.of({"blue": 950, "green": 50}))
+
+    class Crossed(MemoryBalancer):
+        """Somebody else writes right after us."""
+
+        async def write(self, expected: Weights, target: Weights) -> None:
+            await super().write(expected, target)
+            self.set_weights({"blue": 1, "green": 1})
+
+    async def main() -> None:
+        balancer = world.balancers["point"] = Crossed("point", world.environments, tmp_path / "crossed", None)
+        ports = world.open(world.setup())
+        found = await shift.run(step, step.split, switch, ports, world.clock, lambda: True)
+        assert isinstance(found, ev.Halted)
+        assert found.cause is Cause.DRIFT
+        balancer.set_weights(dict(BLUE))
+        balancer.faults.extend([Fault("read", Unreachable("gone"))] * 100)
+        lost = await shift.run(step, step.split, switch, ports, world.clock, lambda: True)
+        assert isinstance(lost, ev.OutcomeLost)
+        assert "acknowledged, but it cannot be read back" in lost.reason
+
+    run(main())
+
+
+def test_a_balancer_whose_reads_may_lag_is_asked_once_more_before_its_refusal_is_called_drift(tmp_path: Path) -> None:
+    world, balancer = lagging(tmp_path)
+    switch = the_switch(state_after(SHIFTING))
+    step = SetWeights("point", BLUE, Weights.of({"blue": 950, "green": 50}))
+    balancer.faults.append(Fault("write", Drifted("it shows green", dict(BLUE), dict(GREEN))))
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        found = await shift.run(step, step.split, switch, world.open(world.setup()), world.clock, lambda: True)
+        assert loop.time() >= balancer.settle
+        assert len(balancer.writes) == 1
+        assert isinstance(found, ev.OutcomeLost), "its reads lag: what it shows is the old split"
+
+    run(main())
+
+
+def test_a_balancer_that_cannot_be_examined_or_asked_is_said(tmp_path: Path) -> None:
+    world = World(tmp_path)
+
+    async def main() -> None:
+        ports = beating(world.open(world.setup()), lambda *_: None)
+        balancer = ports.balancers["point"]
+        assert await balancer.served() is None
+        assert (await balancer.clients(None, world.clock.now())).sticky is not None
+        world.balancer.examine = Raising(Unreachable("gone"))  # type: ignore[method-assign]
+        [found] = await preflight.balancers(ports)
+        assert (found.check, found.ok, found.summary) == ("point: reachable", False, "gone")
+
+    run(main())
+
+
+class Raising:
+    """A call that raises what it was given."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    async def __call__(self, *_: object) -> tuple[Finding, ...]:
+        raise self._error
+
+
+def test_a_restore_of_a_point_that_left_the_configuration_keeps_the_numbers_on_record(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    state = state_after("drift:300")
+    found = restore.intent(Restore("lb", GREEN, BLUE), state, world.open(world.setup()))
+    assert found == ev.RestoreStarted("lb", GREEN, BLUE)
+
+
+def test_a_check_of_the_file_goes_before_a_guard_on_record_of_its_name(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    state = apply(state_after(""), record(GuardAdded("orders", "tcp", '{"name": "orders"}'), by=OPERATOR, reason="x"))
+
+    async def main() -> None:
+        ports = world.open(world.setup())
+        assert await guards.look(state, ports, ports.scene("green", "v2", None), ()) == ()
+
+    run(main())
