@@ -11,7 +11,7 @@ from bluegreen.core import events as ev
 from bluegreen.core.manifest import Advisory, Change, ChangeKind, Direction, write_down
 from bluegreen.core.requests import Ask
 from bluegreen.core.verdicts import Verdict
-from bluegreen.errors import BadRequest, Refused, StateMoved
+from bluegreen.errors import BadRequest, Refused, StateMoved, Unreachable
 from bluegreen.model import WHOLE, Actor, Condition, Plan, Target, TargetState
 from bluegreen.ports import Setup
 from tests.fakes import OPERATOR, Driver, World
@@ -155,5 +155,33 @@ def test_debts_are_shared_by_every_road_and_survive_a_restart(world: World) -> N
             await driver.deploy("v2")
             assert await driver.ended() is Condition.COMPLETED
             assert driver.engine.state.notes.debts.open == (), "what was left is live again"
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (Unreachable("gone"), "gone"),
+        (TimeoutError(), "no answer within 4 s"),
+        (KeyError("x"), "a defect of bluegreen itself: KeyError: 'x'"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_a_balancer_that_tells_nothing_of_its_clients_is_unknown_and_keeps_nobody_from_failing_back(
+    world: World, error: Exception, why: str
+) -> None:
+    async def silent(*_: object) -> None:
+        raise error
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await deployed(driver, "[]")
+            world.balancer.clients = silent  # type: ignore[method-assign, assignment]
+            plan = await driver.fleet.failback_plan("web")
+            [sticky] = [line for line in plan.report.lines if line.id == "sticky:point"]
+            assert sticky.verdict is Verdict.UNKNOWN
+            assert sticky.text.endswith(why)
+            assert plan.lawful
 
     run(main())

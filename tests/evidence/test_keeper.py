@@ -11,19 +11,22 @@ from typing import Any
 
 import pytest
 
+from bluegreen.aws import Where
+from bluegreen.config.load import load, service_json
 from bluegreen.control import documents
 from bluegreen.core import events as ev
 from bluegreen.core.notes.evidence import EvidenceSealed, Sealed
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import NotWritten
-from bluegreen.evidence import sources
+from bluegreen.errors import AccessDenied, NotWritten
+from bluegreen.evidence import identity, sources
 from bluegreen.evidence.keeper import SEAL_SECONDS, EvidenceKeeper
 from bluegreen.evidence.vault import Vault
-from bluegreen.model import Condition, Finding
+from bluegreen.model import Condition, Finding, Phase
 from bluegreen.ports import Scene
 from tests.fakes import OPERATOR, Driver, ScriptedCheck, World
 from tests.virtual import run
 
+EXAMPLE = Path(__file__).parents[2] / "config" / "bluegreen.yaml"
 CONFIG = json.dumps({"service": "web"})
 
 
@@ -352,3 +355,64 @@ def test_the_journal_remembers_only_so_many_bundles(world: Kept) -> None:
             assert replace(evidence) == evidence
 
     run(main())
+
+
+def test_a_halt_after_the_traffic_has_moved_is_compared_with_nothing_but_asked_again(world: Kept) -> None:
+    world.smoke.good = "bluegreen"  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.until(lambda: driver.switch.phase is Phase.BAKE)
+            world.gate.bad = True
+            await driver.ended()
+            await driver.until(lambda: bool(world.sealed))
+            assert driver.engine.state.live == "green"
+        assert world.sealed[0].conclusions == ("errors was asked again of green: bad",)
+
+    run(main())
+
+
+def test_where_it_is_not_known_who_is_live_there_is_nothing_to_compare_with(world: Kept) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.smoke.good = "blue"  # type: ignore[attr-defined]
+            await halted(driver)
+            state, switch = driver.engine.state, driver.switch
+            assert switch.halt is not None
+            scene = sources.Scene(replace(state, live=None), switch, switch.halt, driver.engine.ports(), world.store,
+                                  world.clock, world.directory, "", (), {}, nobody)  # fmt: skip
+            told = await sources.on_live(scene)
+            assert told["conclusions"] == ["it is not known which environment is live: nothing to compare with"]
+
+    run(main())
+
+
+async def nobody() -> Mapping[str, Any]:
+    return {}
+
+
+async def test_who_the_provider_says_we_are_is_kept_and_where_it_does_not_say_why() -> None:
+    [service] = [one for one in load(EXAMPLE).services.values() if one.switch_points[0].kind == "elbv2"]
+    config = service_json(service)
+
+    class Told:
+        """Stands for aws.Sessions."""
+
+        denied = False
+
+        async def identity(self, where: Where, timeout: float) -> str:
+            if self.denied:
+                raise AccessDenied("no such role")
+            return f"arn of {where.region}"
+
+        def expires(self, where: Where) -> str | None:
+            return None
+
+    told = Told()
+    good = await identity.of(config, told)  # type: ignore[arg-type]
+    assert [one["identity"].startswith("arn of ") for one in good.values()] == [True] * len(good)
+    told.denied = True
+    failed = await identity.of(config, told)  # type: ignore[arg-type]
+    assert failed.keys() == good.keys()
+    assert all("no such role" in one["error"] for one in failed.values())

@@ -90,3 +90,16 @@ def test_no_other_part_is_served(vault: Vault) -> None:
     assert vault.part(digest, "findings.json") == b"[1, 2]"
     with pytest.raises(NotFound, match=r"known: deploy-output\.txt, findings\.json"):
         vault.part(digest, "../../lock")
+
+
+def test_a_manifest_that_cannot_be_read_is_said(vault: Vault) -> None:
+    digest = vault.keep({}, PARTS)
+    (vault.directory / digest / MANIFEST).write_text("{")
+    with pytest.raises(NotFound, match="cannot be read"):
+        vault.manifest(digest)
+
+
+def test_what_is_needed_is_kept_though_there_is_too_much(vault: Vault) -> None:
+    kept = [vault.keep({"halt": f"h{n}"}, PARTS) for n in range(3)]
+    assert vault.prune(kept, most=0) == []
+    assert vault.prune(kept[:1], most=0) == kept[1:]
