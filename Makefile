@@ -35,6 +35,13 @@ format: $(VENV)/.dev ## put the code in form
 bench: $(VENV)/.dev ## figures: switch latency against the bare call, journal appends
 	$(BIN)/pytest -q -s tests/benchmarks -m ""
 
+coverage: $(VENV)/.dev debian ## branches of what decides, moves traffic, remembers and recovers: 100 %, or it ends with 1
+	$(BIN)/pytest -q -n $(WORKERS) --dist loadgroup --cov --cov-report= \
+		--deselect tests/test_process_trees.py::test_what_cannot_be_ended_is_told_with_its_number \
+		tests/core tests/steps tests/store tests/faults tests/evidence tests/control tests/test_*.py \
+		tests/cli/test_alone.py tests/acceptance/test_failback_without_daemon.py
+	$(BIN)/coverage report --fail-under=100
+
 kill: $(VENV)/.dev ## kill the daemon N times with -9 under load (N=1000)
 	KILLS=$(or $(N),1000) $(BIN)/pytest -q -s tests/kills
 
