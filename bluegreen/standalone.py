@@ -141,8 +141,7 @@ async def from_card(card: cards.Card, path: Path, why: str) -> AsyncIterator[tup
     """
     directory, clock, sessions = path.parent.parent, SystemClock(), Sessions()
     lock = Lock(directory / "lock")
-    if directory.is_dir() and os.access(directory, os.W_OK):
-        lock.acquire("failback from the card")
+    lock.acquire("failback from the card", unsigned=True)
     lines = set_up("text", "error")
     become_subreaper()
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from bluegreen import byhand, cards
 from bluegreen.cards import Card, CardBroken, CardKeeper
 from bluegreen.config.load import service_json
 from bluegreen.config.schema import Service
-from bluegreen.errors import JournalBroken
+from bluegreen.errors import JournalBroken, Refused
 from bluegreen.model import WHOLE, Plan, Weights
+from bluegreen.standalone import from_card
 from bluegreen.store.memory import MemoryStore
 from bluegreen.store.receipt import ReceiptStore, read_receipt
 from tests.builders import DEPLOYED, SHIFTING, at, journal_of, state_after
@@ -200,6 +202,27 @@ async def test_a_receipt_that_cannot_be_written_goes_to_standard_error(tmp_path:
     store = await _receipt(tmp_path / "receipts" / "web.1.jsonl")
     assert "cannot be written" in store.error
     assert capsys.readouterr().err.count("RECEIPT ") == len(await store.read())
+
+
+@pytest.mark.parametrize(
+    ("script", "spoil", "why"),
+    [
+        (DEPLOYED, None, "lb cannot be read"),
+        ("", "", "the card has no failback"),
+        (DEPLOYED, "[]", "lb shows blue 50% green 50%; the card of .* knows nothing of it"),
+    ],
+    ids=["unreadable", "no failback", "not on the card"],
+)
+async def test_a_failback_from_a_card_moves_nothing_where_card_and_balancer_do_not_agree(
+    tmp_path: Path, script: str, spoil: str | None, why: str
+):
+    card, shown = _card(script), tmp_path / "memory-web-lb.json"
+    path = tmp_path / "cards" / "web.json"
+    path.parent.mkdir()
+    shown.write_text("no JSON" if spoil is None else '{"blue": 1, "green": 1}')
+    with pytest.raises(Refused, match=why):
+        async with from_card(replace(card, points={}) if spoil == "[]" else card, path, "a test"):
+            raise AssertionError("nothing is offered")
 
 
 # --- the journal is older than the card ---

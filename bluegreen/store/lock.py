@@ -41,14 +41,15 @@ class Lock:
         self._path = path
         self._fd: int | None = None
 
-    def acquire(self, role: str) -> None:
-        """Take the lock, at once or not at all. Raises Locked with the holder's pid, or StoreError."""
-        try:
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise StoreError(
-                f"the lock {self._path} cannot be opened: {error.strerror}", "mend the state directory's rights"
-            ) from error
+    def acquire(self, role: str, *, unsigned: bool = False) -> None:
+        """Take the lock, at once or not at all. Raises Locked with the holder's pid, or StoreError.
+
+        `unsigned`: where nothing can be written it is taken without a name on it; where there is none, and none can be
+        made, there is nothing to take.
+        """
+        fd = _opened(self._path, unsigned)
+        if fd is None:
+            return
         if not _locked(fd, self._path):
             os.close(fd)
             holder = read_holder(self._path)
@@ -56,8 +57,9 @@ class Lock:
         try:
             _sign(fd, role)
         except OSError as error:
-            os.close(fd)
-            raise StoreError(f"the lock {self._path} cannot be written: {error.strerror}", "make room") from error
+            if not unsigned:
+                os.close(fd)
+                raise StoreError(f"the lock {self._path} cannot be written: {error.strerror}", "make room") from error
         self._fd = fd
 
     def release(self) -> None:
@@ -65,6 +67,23 @@ class Lock:
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None
+
+
+def _opened(path: Path, unsigned: bool) -> int | None:
+    """The lock's file; None where there is none, and none can be made. What can only be read can be locked, too."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        trouble = error
+    try:
+        if unsigned:
+            return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        trouble = error
+    advice = "mend the state directory's rights, or use sudo"
+    raise StoreError(f"the lock {path} cannot be opened: {trouble.strerror}", advice) from trouble
 
 
 def _sign(fd: int, role: str) -> None:

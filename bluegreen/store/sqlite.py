@@ -35,7 +35,10 @@ FULL_ADVICE = f"make room: {FREE_BYTES_MIN + BALLAST_BYTES >> 20} MiB are wanted
 MOVED = "was moved, replaced or deleted while it was in use"
 MOVED_ADVICE = "put it back; what stands there now is only read after a restart"
 NOT_OPEN = Finding("journal", ok=False, summary="it is not open")
-READ_ONLY_ADVICE = "see `dmesg` for why; make it writable again and restart the daemon"
+READ_ONLY_ADVICE = (
+    "see `dmesg` for why; make it writable again and restart the daemon. A failback that cannot wait: end the daemon, "
+    "then `bluegreen failback SERVICE --card FILE`; FILE is in `cards` beside the journal"
+)
 
 
 class SqliteStore:

@@ -114,6 +114,18 @@ async def test_a_daemon_that_starts_on_a_full_disk_can_be_read_and_fails_back(
         assert split(await on.operator.ended("completed")) == await on.shown() == {"blue": 100, "green": 0}
 
 
+async def failback_alone(on: Host, *more: str) -> tuple[int | None, str]:
+    """The operator's command, without a daemon and a terminal: how it ended, and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bluegreen", "--config", str(on.config), "failback", "web", "--yes", "--reason",
+        "the disk is full", *more, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    async with asyncio.timeout(60):
+        out, _ = await process.communicate()
+    return process.returncode, out.decode()
+
+
 async def test_a_failback_without_a_daemon_finds_room_on_a_full_disk(disk: Disk, tmp_path: Path) -> None:
     async with host(disk, tmp_path) as on:
         await in_mid_shift(on)
@@ -121,14 +133,8 @@ async def test_a_failback_without_a_daemon_finds_room_on_a_full_disk(disk: Disk,
         await on.operator.ended("halted")
         await on.daemon.end(signal.SIGKILL)
         disk.fill()
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "bluegreen", "--config", str(on.config), "failback", "web", "--yes", "--reason",
-            "the disk is full", stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        async with asyncio.timeout(60):
-            out, _ = await process.communicate()
-        assert process.returncode == 0, out.decode()
+        code, out = await failback_alone(on)
+        assert code == 0, out
         assert await on.shown() == {"blue": 100, "green": 0}
         await on.daemon.start()
         seen = await on.operator.look()
@@ -226,6 +232,21 @@ async def test_a_disk_that_became_read_only_leaves_the_daemon_readable(ext4: Dis
         assert seen["switch"]["condition"] == "running"
         assert "journal=ailing" in status(on)
         assert await on.shown() == held, "nothing moves"
+
+
+async def test_on_a_read_only_disk_a_failback_goes_by_the_card_and_its_receipt_to_the_terminal(
+    ext4: Disk, tmp_path: Path
+) -> None:
+    async with host(ext4, tmp_path) as on:
+        await in_mid_shift(on)
+        ext4.stop_for_an_error()
+        await on.daemon.end(signal.SIGKILL)
+        card = ext4.path / "state" / "cards" / "web.json"
+        code, out = await failback_alone(on, "--card", str(card))
+        assert code == 0, out
+        assert await on.shown() == {"blue": 100, "green": 0}
+        assert out.count("RECEIPT ") > 3, "there is nowhere else"
+        assert "cannot be written" in out
 
 
 @pytest.mark.parametrize("call", ["sync", "write"])

@@ -148,3 +148,26 @@ def test_a_lock_is_signed_over_what_stood_there(tmp_path: Path) -> None:
     assert holder is not None
     assert (holder.pid, holder.role) == (os.getpid(), "daemon")
     lock.release()
+
+
+def test_where_nothing_can_be_written_a_lock_is_taken_without_a_name_and_still_keeps_others_out(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        lock = Lock(path)
+        lock.acquire("failback from the card", unsigned=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert read_holder(path) is None
+    with pytest.raises(Locked):
+        Lock(path).acquire("daemon")
+    lock.release()
+
+
+def test_where_there_is_no_lock_and_none_can_be_made_there_is_nothing_to_take(tmp_path: Path) -> None:
+    Lock(tmp_path / "gone" / "lock").acquire("failback from the card", unsigned=True)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="Not a directory"):
+        Lock(tmp_path / "file" / "lock").acquire("failback from the card", unsigned=True)
