@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bluegreen.core import admit as ad
+from bluegreen.core import admit_drift
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
+from bluegreen.core.admit_drift import answered
 from bluegreen.core.decide import next_step
 from bluegreen.core.phases import IllegalTransition, apply
 from bluegreen.core.state import ServiceState
@@ -86,3 +88,9 @@ def test_a_point_that_says_something_else_in_place_of_weights_is_refused_and_sai
 def test_an_answer_to_a_drift_needs_a_reason(request_: ad.AnyRequest) -> None:
     with pytest.raises(Refused, match="needs a reason"):
         ad.admit(request_, ServiceState(SERVICE), START)
+
+
+def test_no_restore_while_a_deploy_command_of_another_process_may_still_run():
+    state = state_after("requested preflight deploying restarted stopped drift:300")
+    with pytest.raises(Refused, match="deploy is still under way"):
+        admit_drift.restore(ad.Restore(drift=answered(state.drift), reason="put it right"), state)

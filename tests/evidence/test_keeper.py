@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 import pytest
 
 from bluegreen.aws import Where
+from bluegreen.balancers.memory import Fault
 from bluegreen.config.load import load, service_json
 from bluegreen.control import documents
 from bluegreen.core import events as ev
 from bluegreen.core.notes.evidence import EvidenceSealed, Sealed
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import AccessDenied, NotWritten
+from bluegreen.errors import AccessDenied, NotWritten, Unreachable
 from bluegreen.evidence import identity, sources
 from bluegreen.evidence.keeper import SEAL_SECONDS, EvidenceKeeper
 from bluegreen.evidence.vault import Vault
@@ -416,3 +418,36 @@ async def test_who_the_provider_says_we_are_is_kept_and_where_it_does_not_say_wh
     failed = await identity.of(config, told)  # type: ignore[arg-type]
     assert failed.keys() == good.keys()
     assert all("no such role" in one["error"] for one in failed.values())
+
+
+def test_what_cannot_be_read_and_who_has_no_name_are_said(world: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4242424242)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.smoke.good = "blue"  # type: ignore[attr-defined]
+            await driver.deploy()
+            await driver.ended()
+            world.balancer.faults.extend([Fault("targets", Unreachable("gone"))] * 5)
+            await driver.until(lambda: bool(world.sealed))
+        assert "gone" in world.part("targets.json")["point"]["error"]
+        assert (world.part("credentials.json")["user"], world.part("credentials.json")["uid"]) == ("", 4242424242)
+
+    run(main())
+
+
+def test_a_source_that_does_not_even_end_when_it_is_told_to_holds_up_nobody(world: Kept) -> None:
+    async def stubborn(scene: sources.Scene) -> Any:
+        try:
+            await asyncio.sleep(10_000)
+        except asyncio.CancelledError:
+            await asyncio.sleep(10_000)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.smoke.good = "blue"  # type: ignore[attr-defined]
+            world.hanging = {"stubborn": stubborn}
+            await halted(driver)
+            assert "stubborn" in world.sealed[0].missing
+
+    run(main())

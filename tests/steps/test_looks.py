@@ -232,3 +232,9 @@ def test_a_check_of_the_file_goes_before_a_guard_on_record_of_its_name(tmp_path:
         assert await guards.look(state, ports, ports.scene("green", "v2", None), ()) == ()
 
     run(main())
+
+
+async def test_what_has_traffic_is_not_idle(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    found = await preflight.idle("blue", state_after(""), world.open(world.setup()))
+    assert (found.ok, found.summary) == (False, "blue has 100% of the traffic")
