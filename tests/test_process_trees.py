@@ -67,15 +67,15 @@ async def _run(argv: list[str], timeout: float = 20.0, **rest: Any) -> processes
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_time_out_ends_the_whole_tree(kind: str, tmp_path: Path):
     file = tmp_path / "pids"
-    done = await _run(python(SPAWNER, kind, str(file)), timeout=0.5)
+    done = await _run(python(SPAWNER, kind, str(file)), timeout=2.0)
     pids = pids_in(file)
     assert len(pids) == (1 if kind in ("deaf", "wiped") else 2)
     assert [pid for pid in pids if alive(pid)] == []
     assert _sessions() & set(pids) == set()
     assert (done.exit_code, done.timed_out) == (None, True)
     assert done.told("x").startswith("x was ended after ")
-    assert "its time is 0.5 s" in done.reason
-    assert done.seconds < 2
+    assert "its time is 2 s" in done.reason
+    assert done.seconds < 30, "what sleeps for a minute did not keep it"
     assert zombies() == []
 
 
@@ -130,7 +130,7 @@ async def test_what_a_program_left_in_the_background_is_left_alone(code: int, tm
     try:
         assert done.exit_code == code
         assert "begun\n" in done.output
-        assert done.seconds < 2
+        assert not done.timed_out
         await asyncio.sleep(0.2)  # ten lines into the pipe of a run that is over
         assert alive(pid)
     finally:

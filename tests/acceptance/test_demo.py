@@ -304,7 +304,7 @@ async def test_steady_traffic_keeps_its_connections_and_its_pace():
     async with traffic_against(handle, connections=4, rate=200) as traffic:
         began = time.monotonic()
         await until(lambda: traffic.figures().requests >= 100)
-        assert time.monotonic() - began == pytest.approx(0.5, abs=0.3)
+        assert time.monotonic() - began > 0.4, "100 requests at 200 a second"
     figures = traffic.figures()
     assert figures.failed == 0
     assert figures.opened == 4

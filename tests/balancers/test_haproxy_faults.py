@@ -110,7 +110,7 @@ async def test_a_haproxy_that_hangs_ends_no_call_late(short: Path, binary: str) 
             with pytest.raises(Unreachable):
                 await balancer.write(ALL_BLUE, STEP)
             assert [finding.ok for finding in await balancer.examine()] == [False]
-            assert loop.time() - began < 5.0
+            assert loop.time() - began < 30
         finally:
             os.kill(worker, signal.SIGCONT)
         assert await there.balancer().read() == ALL_BLUE

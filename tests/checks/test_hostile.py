@@ -98,16 +98,15 @@ async def test_a_command_that_prints_without_end_is_bounded_in_memory_and_time_a
 ) -> None:
     loop = asyncio.get_running_loop()
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    longest = 0.0
+    longest, beats = 0.0, 0
 
     async def beating() -> None:
-        nonlocal longest
+        nonlocal longest, beats
         while True:
             began = loop.time()
             await asyncio.sleep(0.01)
-            longest = max(longest, loop.time() - began)
+            longest, beats = max(longest, loop.time() - began), beats + 1
 
-    began = loop.time()
     async with asyncio.TaskGroup() as group:
         beat = group.create_task(beating())
         finding = await look(command=["/bin/sh", "-c", printed], timeout="1s")
@@ -115,8 +114,7 @@ async def test_a_command_that_prints_without_end_is_bounded_in_memory_and_time_a
     report_figures(f"`{printed}` for a second: the loop was held up for {longest * 1000:.0f} ms at the longest")
     assert not finding.ok
     assert "its time is 1 s" in finding.summary
-    assert loop.time() - began < 8
-    assert longest < 1.0
+    assert beats >= 10, "a loop that is held up for the second of the command beats once"
     assert sum(map(len, finding.detail.values())) < 5000
     assert json.loads(json.dumps(dict(finding.detail))) == finding.detail
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000  # KiB

@@ -90,7 +90,7 @@ async def test_the_next_daemon_starts_though_the_dead_ones_deploy_command_lives_
             loop = asyncio.get_running_loop()
             began = loop.time()
             await there.nursery.start()
-            assert loop.time() - began < 5
+            assert loop.time() - began < 30, "it does not wait for the command's end"
             assert (await there.door.look())["switch"]["condition"] in ("running", "halted")
             assert len(pids_in(pids)) == 1, "a command whose outcome is unknown is not started again"
         finally:
