@@ -227,7 +227,7 @@ class ServiceEngine:
                 if await self._ready(deploy.ready(self._switch(), self.state, self._told())):
                     await self._deploy()
             case st.FindDeploy():  # its intent is on record, by another process
-                await self._deployment(deploy.find(self._switch(), self._told(), self._running.beat))
+                await self._deployment(deploy.find(self.state, self._told(), self._running.beat))
             case st.SetWeights():
                 if await self._ready(shift.ready(self._switch(), self.state, self._told())):
                     await self._set_weights(step)
@@ -393,5 +393,5 @@ class ServiceEngine:
 
     async def _end_deploy(self) -> ev.Event:
         """An abort ends a deploy command that runs, another process's too. Called with the lock held."""
-        await self._running.end(deploy.find(self._switch(), self._told(), self._running.beat), STOP_SECONDS)
+        await self._running.end(deploy.find(self.state, self._told(), self._running.beat), STOP_SECONDS)
         return deploy.ended(self._switch())

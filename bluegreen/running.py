@@ -70,7 +70,7 @@ class Running:
         """A hand raises nothing for an expected failure; what it does raise is a bug, and a bug is a halt."""
         self.beat("begun")
         try:
-            return await hand
+            return looks.with_split(await hand, self._state())
         except Exception as error:
             return looks.defect(error, self._state())
 

@@ -44,6 +44,8 @@ def _next_step(state: ServiceState, now: datetime) -> st.Step | None:
         return look
     if switch.condition is Condition.PAUSED:
         return st.Watch(None) if state.share(switch.candidate) > 0 else st.AwaitOperator()
+    if switch.clock_back:
+        return st.Conclude(_clock_back(switch))
     if switch.word_aged:
         return st.Conclude(_word_aged(switch))
     return _running(state, switch, now)
@@ -85,7 +87,7 @@ def _running(state: ServiceState, switch: Switch, now: datetime) -> st.Step:
         case Phase.DEPLOY if (share := state.share(switch.candidate)) > 0:
             return st.Conclude(_has_traffic(switch, share))
         case Phase.DEPLOY:
-            return st.Deploy()
+            return st.Preflight() if switch.preflight_aged else st.Deploy()
         case Phase.WAIT_HEALTHY:
             return st.WaitHealthy()
         case Phase.SMOKE:
@@ -145,6 +147,17 @@ def _has_traffic(switch: Switch, share: int) -> ev.Halted:
         cause=Cause.DRIFT,
         summary=f"{switch.candidate} has {percent(share)} of the traffic by another hand: it is not deployed over",
         advice=f"take its traffic away at the balancer and `adopt` that, or: bluegreen failback {switch.service}",
+    )
+
+
+def _clock_back(switch: Switch) -> ev.Halted:
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.INTERRUPTED,
+        summary=f"this host's clock is {switch.clock_back:.0f} s before the last entry of the journal: it was set back"
+        " while the daemon was away, so that nobody knows for how long, or how old an operator's word is",
+        advice="set it right (`timedatectl`), look at the balancers, then `resume`",
     )
 
 

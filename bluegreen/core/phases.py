@@ -19,12 +19,12 @@ from typing import assert_never, get_args
 
 from bluegreen.core import events as ev
 from bluegreen.core import notes, restoring, service
+from bluegreen.core.counts import WORD_SECONDS, counted
 from bluegreen.core.service import as_split, sole_live
 from bluegreen.core.state import (
     KEYS_MAX,
     PAST_MAX,
     Change,
-    Halt,
     IllegalTransition,
     OpenStep,
     Operation,
@@ -32,13 +32,9 @@ from bluegreen.core.state import (
     ServiceState,
     Switch,
 )
-from bluegreen.model import WHOLE, Cause, Condition, Kind, Phase, Release, Warm, Weights
+from bluegreen.model import Cause, Condition, Kind, Phase, Release, Warm, Weights
 
 __all__ = ["CONDITIONS", "TRANSITIONS", "WORD_SECONDS", "IllegalTransition", "apply", "as_split", "fold", "sole_live"]
-
-WORD_SECONDS = 900.0
-"""How old an operator's word to fail back may be, for another process to go on with it: people may have done something
-else meanwhile."""
 
 Moves = Mapping[type[ev.Event], Phase]
 
@@ -60,7 +56,10 @@ def _moves(phase: Phase, onward: Moves) -> Moves:
 TRANSITIONS: Mapping[Phase, Moves] = MappingProxyType(
     {
         Phase.PREFLIGHT: _moves(Phase.PREFLIGHT, {ev.PreflightPassed: Phase.DEPLOY, ev.WarmProven: Phase.SHIFT}),
-        Phase.DEPLOY: _moves(Phase.DEPLOY, {ev.Deployed: Phase.WAIT_HEALTHY, ev.DeployNotMade: Phase.DEPLOY}),
+        Phase.DEPLOY: _moves(
+            Phase.DEPLOY,
+            {ev.PreflightPassed: Phase.DEPLOY, ev.Deployed: Phase.WAIT_HEALTHY, ev.DeployNotMade: Phase.DEPLOY},
+        ),
         Phase.WAIT_HEALTHY: _moves(Phase.WAIT_HEALTHY, {ev.BecameHealthy: Phase.SMOKE}),
         Phase.SMOKE: _moves(Phase.SMOKE, {ev.SmokePassed: Phase.SHIFT}),
         Phase.SHIFT: _moves(
@@ -176,7 +175,7 @@ def apply(state: ServiceState, record: ev.Record) -> ServiceState:
         case _:
             changed = _of_switch(state, record)
     noted = notes.fold(state, changed, record)
-    return replace(changed, version=state.version + 1, keys=_remember_key(changed, record), notes=noted)
+    return replace(changed, version=state.version + 1, at=record.at, keys=_remember_key(changed, record), notes=noted)
 
 
 def _remember_key(state: ServiceState, record: ev.Record) -> Mapping[str, tuple[str, str | None]]:
@@ -241,7 +240,7 @@ def _of_switch(state: ServiceState, record: ev.Record) -> ServiceState:
         moved = replace(moved, halt=None, lost=0)
     if switch.condition is not Condition.RUNNING and condition is Condition.RUNNING:
         moved = replace(moved, proven=False)  # what was good before a person was awaited is asked again
-    moved = _counted(_noted(moved, switch, record), record)
+    moved = counted(_noted(moved, switch, record), record, state.at or record.at)
     return _effects(replace(state, switch=moved), before=switch, now=moved, record=record)
 
 
@@ -296,51 +295,6 @@ def _outcome(event: Outcome | ev.Halted) -> tuple[str, str]:
         ):
             return "done", f"{len(findings)} looked at"
     assert_never(event)
-
-
-def _counted(switch: Switch, record: ev.Record) -> Switch:
-    """What the switch itself counts and remembers."""
-    match record.event:
-        case ev.Halted() as event:
-            halt = Halt(
-                event.halt, record.at, record.by, event.phase, event.cause, event.summary, event.advice, event.findings,
-                event.output, event.looked,
-            )  # fmt: skip
-            return replace(switch, halt=halt, halts=switch.halts + 1, awaiting_approval=False)
-        case ev.Restarted():
-            aged = (record.at - switch.word_at).total_seconds() > WORD_SECONDS
-            return replace(switch, proven=False, word_aged=aged and switch.kind is Kind.FAILBACK)
-        case ev.Paused():
-            return replace(switch, paused_by=record.by)
-        case ev.ApprovalAwaited():
-            return replace(switch, awaiting_approval=True)
-        case ev.Approved():
-            return replace(_worded(switch, record), approved=switch.index)
-        case ev.Promoted():
-            return replace(_worded(switch, record), steps=(*switch.steps[: switch.index], WHOLE))
-        case ev.Resumed():
-            return _worded(switch, record)
-        case ev.CheckAccepted(check=check):
-            return replace(switch, accepted=switch.accepted | {check})
-        case ev.Watched(seconds=seconds):
-            return replace(switch, watched=switch.watched + seconds)
-        case ev.StepReached(index=index):
-            return replace(switch, index=index + 1, watched=0.0, lost=0)
-        case ev.Shifted():
-            return replace(switch, watched=0.0)
-        case ev.WeightsSet():
-            return replace(switch, lost=0)
-        case ev.SmokePassed() | ev.WarmProven():
-            return replace(switch, proven=True)
-        case ev.OutcomeLost():
-            return replace(switch, lost=switch.lost + 1)
-        case _:
-            return switch
-
-
-def _worded(switch: Switch, record: ev.Record) -> Switch:
-    """A person said: go on."""
-    return replace(switch, awaiting_approval=False, paused_by="", word_at=record.at, word_aged=False)
 
 
 def _effects(state: ServiceState, *, before: Switch, now: Switch, record: ev.Record) -> ServiceState:

@@ -52,8 +52,18 @@ def apply(state: ServiceState, record: ev.Record, event: OfService) -> ServiceSt
         case ev.ClockMoved(seconds=seconds):
             moved = timedelta(seconds=seconds)
             warm = {name: replace(w, protected_until=w.protected_until + moved) for name, w in state.warm.items()}
-            return replace(state, warm=warm)
+            return _aging(replace(state, warm=warm), moved)
     assert_never(event)
+
+
+def _aging(state: ServiceState, moved: timedelta) -> ServiceState:
+    """What ages goes on aging by the new time. A word never gets younger: when the clock goes on, the host may as well
+    have slept, and people may have done something else meanwhile."""
+    if (switch := state.open_switch) is None:
+        return state
+    preflight = switch.preflight_at + moved if switch.preflight_at is not None else None
+    word = switch.word_at + min(moved, timedelta())
+    return replace(state, switch=replace(switch, preflight_at=preflight, word_at=word))
 
 
 def _from_card(state: ServiceState, record: ev.Record, event: ev.CardTaken) -> ServiceState:

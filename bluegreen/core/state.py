@@ -125,6 +125,12 @@ class Switch:
     restart, a pause and a halt end it: it is proven anew before the next share."""
     word_aged: bool = False
     """Another process has found a failback under way, and the operator's word for it too old to go on with."""
+    clock_back: float = 0.0
+    """By how many seconds another process has found the clock before the last entry: set back while nobody looked."""
+    preflight_at: datetime | None = None
+    """When the preflight passed that the deployment begins on."""
+    preflight_aged: bool = False
+    """It is too old for that: everything is tried again first."""
     open: OpenStep | None = None
     operations: tuple[Operation, ...] = ()
     changed_at: datetime | None = None
@@ -221,10 +227,12 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class ServiceState:
-    """Everything that is known of a service from its journal. `version` is the number of its entries."""
+    """Everything that is known of a service from its journal. `version` is the number of its entries, `at` the time of
+    the last one."""
 
     service: str
     version: int = 0
+    at: datetime | None = None
     live: str | None = None
     points: Mapping[str, Point] = field(default_factory=dict)
     releases: Mapping[str, Release] = field(default_factory=dict)

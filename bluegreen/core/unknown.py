@@ -7,7 +7,7 @@ look. A look that could tell nothing is on the halt (`looked`); from there on `r
 from __future__ import annotations
 
 from bluegreen.core import steps as st
-from bluegreen.core.state import ServiceState
+from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import Refused
 from bluegreen.model import Condition, Phase
 
@@ -24,6 +24,20 @@ def look_at_a_halt(state: ServiceState) -> st.Step | None:
     """The same at a halt: once, unless a person orders another one."""
     switch = state.open_switch
     return look(state) if switch is not None and switch.halt is not None and not switch.halt.looked else None
+
+
+def artifact_tells(state: ServiceState, switch: Switch) -> bool:
+    """Whether the artifact in the candidate says what became of the present deployment: not where an earlier one has
+    brought the same, or an earlier try of this one may have."""
+    tried = any(one.step == Phase.DEPLOY for one in switch.operations)
+    brought = {_bare(one.artifact or one.version or "") for one in state.past if one.candidate == switch.candidate}
+    given = {_bare(one) for one in (switch.artifact, switch.version) if one}
+    return switch.artifact is not None and not tried and not brought & given
+
+
+def _bare(artifact: str) -> str:
+    """`registry/web@sha256:AB…` as `sha256:ab…`."""
+    return artifact.rpartition("@")[2].removeprefix("sha256:").lower()
 
 
 def what(state: ServiceState) -> str:

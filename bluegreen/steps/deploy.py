@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bluegreen.core import events as ev
+from bluegreen.core import unknown
 from bluegreen.core.decide import run_id
+from bluegreen.core.notes.artifacts import RUNS
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import Cause
 from bluegreen.ports import Alive, DeployOutcome, Ports, Scene
@@ -23,14 +25,21 @@ async def run(switch: Switch, ports: Ports, alive: Alive) -> ev.Event:
     return _told(switch, await ports.deployer.deploy(_scene(switch, ports), run_id(switch), alive))
 
 
-async def find(switch: Switch, ports: Ports, alive: Alive) -> ev.Event:
+async def find(state: ServiceState, ports: Ports, alive: Alive) -> ev.Event:
     """What became of the deployment that another process began: its outcome, DeployNotMade where it shall be made now,
-    or a halt: what may be done only once is not done again."""
+    or a halt: what may be done only once is not done again.
+
+    Where the outcome is lost the candidate is asked which artifact it runs, if that tells anything.
+    """
+    if (switch := state.open_switch) is None:
+        raise AssertionError("a deployment without an open switch")
     found = await ports.deployer.find(_scene(switch, ports), run_id(switch), alive)
     if found.outcome is not None:
         return _told(switch, found.outcome)
     if not found.started:
         return ev.DeployNotMade("the daemon ended before it was started")
+    if unknown.artifact_tells(state, switch) and (runs := await _runs_it(switch, ports)):
+        return ev.Deployed(f"the daemon ended while it ran, its outcome is lost; {runs}")
     if switch.plan.deploy_again:
         return ev.DeployNotMade("the daemon ended while it ran, its outcome is lost; it may be run again")
     return looks.halted(
@@ -40,6 +49,14 @@ async def find(switch: Switch, ports: Ports, alive: Alive) -> ev.Event:
         advice=f"look at {switch.candidate}, then `resume` to run the deployment again; it has no traffic",
         closes_step=True,
     )
+
+
+async def _runs_it(switch: Switch, ports: Ports) -> str:
+    """In words, that the candidate runs the artifact which was given; empty where that is not proven."""
+    if ports.digest is None:
+        return ""
+    found = await ports.digest.look(_scene(switch, ports))
+    return found.summary if found.ok and RUNS in found.detail else ""
 
 
 def _scene(switch: Switch, ports: Ports) -> Scene:

@@ -158,7 +158,7 @@ def halted(
     if failed and not summary:
         more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         summary = f"{failed[0].check}: {failed[0].summary}{more}"
-    if split is not None and (mixed := _mixed(split, switch.candidate)):
+    if split is not None and (mixed := _mixed(split, switch.candidate, ())):
         summary = f"{summary}; {mixed}"
     if failed and not advice:
         advice = failed[0].advice or _ADVICE.get(cause, "").format(candidate=switch.candidate)
@@ -175,12 +175,25 @@ def halted(
     )
 
 
-def _mixed(state: ServiceState, candidate: str) -> str:
+def with_split(outcome: T, state: ServiceState) -> T | ev.Halted:
+    """A halt tells how the traffic stands where the switch points differ; what is not known is said to be so. A drift
+    tells by itself what is shown."""
+    switch = state.open_switch
+    if not isinstance(outcome, ev.Halted) or switch is None or outcome.cause is Cause.DRIFT:
+        return outcome
+    mixed = _mixed(state, switch.candidate, state.unsettled if outcome.closes_step else state.in_doubt)
+    if not mixed or mixed in outcome.summary:
+        return outcome
+    return replace(outcome, summary=f"{outcome.summary}; {mixed}")
+
+
+def _mixed(state: ServiceState, candidate: str, doubtful: Collection[str]) -> str:
     """In words, what each switch point shows; empty where all show the same share."""
-    shares = {name: point.native.share(candidate) for name, point in state.points.items()}
+    known = {name: percent(point.native.share(candidate)) for name, point in state.points.items()}
+    shares = {name: "an unknown share" if name in doubtful else share for name, share in known.items()}
     if len(set(shares.values())) <= 1:
         return ""
-    return f"{candidate} has " + ", ".join(f"{percent(share)} at {name}" for name, share in shares.items())
+    return f"{candidate} has " + ", ".join(f"{share} at {name}" for name, share in shares.items())
 
 
 def defect(error: Exception, state: ServiceState) -> ev.Event:
