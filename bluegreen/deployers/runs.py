@@ -97,7 +97,7 @@ class Runs:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + run.timeout + SLACK_SECONDS - processes.age(run.started)
         told = loop.time()
-        while loop.time() < deadline:
+        while True:  # at least one look: the daemon may have been away for longer than the command's time
             with contextlib.suppress(OSError):  # it cannot look just now: it goes on trying until the deadline
                 living = run.alive
                 if (done := _finished(file)) is not None:  # asked for last: it may have come meanwhile
@@ -107,21 +107,24 @@ class Runs:
                 if loop.time() >= told:
                     told = loop.time() + TELL_EVERY
                     alive(f"process {run.pid} runs for {processes.age(run.started):.0f} s")
+            if loop.time() >= deadline:
+                break
             await asyncio.sleep(LOOK_EVERY)
         await self.end(file)
         return None
 
-    async def end(self, file: Path) -> None:
-        """End the run's whole tree: its keeper knows every process of it; what is left is found by the mark."""
+    async def end(self, file: Path) -> set[int]:
+        """End the run's whole tree: its keeper knows every process of it; what is left is found by the mark. Gives what
+        could not be ended."""
         if (run := _read(file)) is None:
-            return
+            return set()
         deadline = asyncio.get_running_loop().time() + processes.GRACE_SECONDS * 3
         if run.kept:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(run.pid, signal.SIGTERM)
         while run.kept and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - no event of ours tells
             await asyncio.sleep(0.02)
-        await processes.end(run.mark)
+        return await processes.end(run.mark)
 
     async def _start(
         self, file: Path, argv: Sequence[str], variables: Mapping[str, str], directory: str | None,
@@ -150,11 +153,12 @@ class Runs:
                 await asyncio.to_thread(_hand_over, stream.fileno(), json.dumps(asdict(job)).encode())
 
     async def _clear(self, file: Path) -> None:
-        """Earlier runs in the same environment go. One that has a result has ended by itself: what it left stays."""
+        """Earlier runs in the same environment go. One that has a result has ended by itself: what it left stays. One
+        that cannot be ended is the last: two never work on one environment. Raises RunNotStarted."""
         environment = file.name.split(".")[1]
         for record in self._directory.glob(f"{self._service}.{environment}.*.json"):
-            if _finished(record) is None:
-                await self.end(record)
+            if _finished(record) is None and (left := await self.end(record)):
+                raise RunNotStarted(f"an earlier run of this environment is {processes.still_there(left)}")
             record.unlink(missing_ok=True)
             _result_of(record).unlink(missing_ok=True)
         durable.sync(self._directory)

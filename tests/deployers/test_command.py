@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import bluegreen
+from bluegreen import processes
 from bluegreen.config.schema import CommandDeploy, Deploy, Model
 from bluegreen.deployers import open_deployer
 from bluegreen.deployers.command import CommandDeployer
+from bluegreen.deployers.runs import SLACK_SECONDS, Run
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding
 from bluegreen.ports import Deployer, DeployOutcome, Scene
@@ -232,3 +236,35 @@ async def test_a_command_leaves_nothing_to_keep(tmp_path: Path):
     await deployer.close()
     await deployer.close()
     assert not (tmp_path / "runs").exists()
+
+
+async def test_beside_an_earlier_run_that_cannot_be_ended_nothing_is_started(monkeypatch: pytest.MonkeyPatch):
+    """Two commands never work on one environment, whatever became of the record of the first."""
+    runs = Path("state/runs")
+    runs.mkdir(parents=True)
+    record = runs / "web.green.earlier.json"
+    record.write_text(json.dumps(asdict(Run("earlier", "mark", 0, 0, ["deploy"], 60.0))))
+
+    async def in_vain(mark: str) -> set[int]:
+        return {4711}
+
+    monkeypatch.setattr(processes, "end", in_vain)
+    done = await _deploy("touch", "made")
+    assert not done.ok
+    assert "still running, to be ended by hand: 4711" in done.summary
+    assert not Path("made").exists()
+    assert record.exists(), "the next try finds it again"
+
+
+async def test_an_end_is_found_however_long_the_daemon_was_away():
+    """Longer than the command's time and all slack: what it came to is on record, and is neither lost nor run again."""
+    runs = Path("state/runs")
+    runs.mkdir(parents=True)
+    since_boot = Run("run", "no-process-has-this-mark", 2**22 + 1, 1, ["deploy", "1.2.3"], 0.0)
+    assert processes.age(since_boot.started) > SLACK_SECONDS, "this host was started a moment ago"
+    (runs / "web.green.run.json").write_text(json.dumps(asdict(since_boot)))
+    (runs / "web.green.run.result").write_text(json.dumps(asdict(processes.Finished(0, "said", 3.0))))
+    found = await _deployer("touch", "made").find(SCENE, "run", quiet)
+    assert found.started
+    assert found.outcome is not None
+    assert (found.outcome.ok, found.outcome.output) == (True, "said")
