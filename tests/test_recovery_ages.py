@@ -269,6 +269,24 @@ def test_a_write_that_nobody_can_look_up_is_told_as_unknown_beside_what_is_known
     run(main())
 
 
+def test_a_write_that_was_made_in_part_is_not_told_as_somebody_elses_alone(tmp_path: Path) -> None:
+    world, _ = settable(tmp_path)
+
+    async def main() -> None:
+        await world.a_life("journal.StepStarted:set_weights.after", 1, deploy)
+        world.balancers["eu"].set_weights({"blue": 100, "green": 50})  # what was to rise has risen, no more
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.HALTED
+            assert driver.switch.halt is not None
+            assert driver.switch.halt.cause is Cause.DRIFT
+            assert "or a write whose answer was lost was made in part" in driver.switch.halt.summary
+            await driver.ask("adopt")
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+
+
 def test_the_limits_are_those_that_are_told(tmp_path: Path) -> None:
     text = (Path(__file__).parent.parent / "docs" / "crash-matrix.md").read_text(encoding="utf-8")
     assert f"{PREFLIGHT_SECONDS / 60:g} minutes" in text

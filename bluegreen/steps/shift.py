@@ -98,7 +98,7 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
             if age >= balancer.settle:
                 if shown.same_split(step.expected):
                     return ev.WeightsUnchanged(step.point)
-                return replace(_drift(switch, step.point, step.expected, shown, closes_step=False), looked=True)
+                return replace(_neither(switch, step, shown), looked=True)
         if age >= LOOK_SECONDS + balancer.settle:
             lost = looks.halted(
                 switch,
@@ -140,6 +140,16 @@ def _drift(switch: Switch, point: str, expected: Weights, seen: Weights, *, clos
         advice=f"put it right at the balancer, {back}"
         f"or take it as it is: bluegreen adopt {switch.service}; then `resume`",
         closes_step=closes_step,
+    )
+
+
+def _neither(switch: Switch, step: LookUp, shown: Weights) -> ev.Halted:
+    """What was looked up is not what it was and not what was asked for."""
+    drift = _drift(switch, step.point, step.expected, shown, closes_step=False)
+    return replace(
+        drift,
+        summary=f"somebody else changed {step.point}, or a write whose answer was lost was made in part: it shows"
+        f" {shown}, neither {step.expected} as before nor {step.target} as asked for",
     )
 
 

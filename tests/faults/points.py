@@ -29,6 +29,7 @@ Reached = Callable[[str], Awaitable[None]]
 STEPS = ("preflight", "deploy", "wait_healthy", "smoke", "shift", "set_weights")
 CALLS = (
     "balancer.read", "balancer.write", "balancer.targets", "balancer.examine",
+    "balancer.trace", "balancer.clients", "balancer.served",
     "deployer.deploy", "deployer.find", "deployer.examine", "check.look",
 )  # fmt: skip
 EDGES = ("before", "after")
@@ -106,6 +107,7 @@ def pointed(ports: Ports, reached: Reached) -> Ports:
     return replace(
         ports, balancers=balancers, deployer=deployer,
         smoke=checks(ports.smoke), gates=checks(ports.gates), guards=checks(ports.guards),
+        digest=around("check", ports.digest) if ports.digest is not None else None,
     )  # fmt: skip
 
 
