@@ -4,7 +4,7 @@ of a deployment whose outcome is lost. Virtual time."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -108,7 +108,9 @@ def test_a_deployment_that_failed_an_hour_ago_is_made_again_on_a_new_preflight(t
 
 
 @pytest.mark.parametrize("kind", [deploy, failback], ids=["deployment", "failback"])
-def test_a_clock_that_was_set_back_while_the_daemon_was_away_is_a_halt(tmp_path: Path, kind: Callable) -> None:
+def test_a_clock_that_was_set_back_while_the_daemon_was_away_is_a_halt(
+    tmp_path: Path, kind: Callable[[Driver], Awaitable[None]]
+) -> None:
     world, clock = settable(tmp_path)
 
     async def main() -> None:
