@@ -13,9 +13,11 @@ import pytest
 from bluegreen.balancers.memory import Fault
 from bluegreen.core import events as ev
 from bluegreen.core.counts import CLOCK_BACK_SECONDS, PREFLIGHT_SECONDS, WORD_SECONDS
+from bluegreen.core.state import ServiceState
 from bluegreen.errors import AccessDenied, Unreachable
 from bluegreen.model import WHOLE, Cause, Condition, Plan
 from bluegreen.ports import DeployOutcome
+from bluegreen.steps import deploy as deploy_step
 from tests.fakes import OPERATOR, Driver, World
 from tests.faults.world import PointedWorld
 from tests.test_same_artifact import GIVEN, OTHER, Side
@@ -237,6 +239,26 @@ def test_an_artifact_that_may_have_been_there_before_tells_nothing(tmp_path: Pat
             assert driver.switch.halt.cause is Cause.INTERRUPTED
 
     run(main())
+
+
+def test_without_a_probe_a_lost_deployment_stays_unknown(tmp_path: Path) -> None:
+    world, _ = settable(tmp_path)
+
+    async def main() -> None:
+        await world.a_life("deployer.deploy.after", 1, lambda driver: driver.fleet.deploy("web", "v2", OPERATOR, GIVEN))
+        for command in world.deployer.runs.values():
+            command.gone = True
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.HALTED
+
+    run(main())
+    assert len(world.deployer.deployed) == 1
+
+
+def test_there_is_nothing_to_find_where_no_switch_is_open(tmp_path: Path) -> None:
+    world, _ = settable(tmp_path)
+    with pytest.raises(AssertionError):
+        run(deploy_step.find(ServiceState("web"), world.open(world.setup()), lambda _: None))
 
 
 # --- one switch point has it, the other has not ---
