@@ -15,6 +15,7 @@ from datetime import datetime
 from bluegreen.core import admit as ad
 from bluegreen.core.failback import Report, first_share, report
 from bluegreen.core.failback_facts import Clients, Facts, FlagMoved, PointFacts
+from bluegreen.core.forward import moved_forward
 from bluegreen.core.state import ServiceState
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BadRequest, BalancerError, Refused, StateMoved
@@ -72,11 +73,11 @@ async def make(
     neighbours = {name: others[name].state if name in others else None for name in setup.depends_on}
     facts = Facts(
         target, source, points, depends_on=neighbours, flags_configured=engine.ports().flags is not None,
-        flags=_flags(state), readiness=engine.readiness.get(target), config=setup.config,
+        flags=_flags(state, target), readiness=engine.readiness.get(target), config=setup.config,
     )  # fmt: skip
     made, open_ = report(state, facts, now), state.open_switch
     after = {name: Weights.of({e: int(e == target) for e in setup.environments}) for name in state.points}
-    id_ = _plan_id(state, target, shown, made)
+    id_ = _plan_id(state, target, shown, made, (setup.failback.steps, setup.failback.wait_seconds))
     return FailbackPlan(id_, True, "", target, source, version, steps, shown, after, made, open_.id if open_ else "")
 
 
@@ -108,15 +109,15 @@ def must_be_said(
         raise BadRequest("this is not the service's name", {"confirm": f"wanted {service}"}, "nothing was moved")
 
 
-def _flags(state: ServiceState) -> tuple[FlagMoved, ...] | None:
-    """What changed since the last deployment began; None where that is not known."""
-    flags = state.notes.flags
-    if flags.change_unknown():
+def _flags(state: ServiceState, target: str) -> tuple[FlagMoved, ...] | None:
+    """What changed since the deployment by which `target` ceased to be live alone; None where that is not known."""
+    flags, moved, absent = state.notes.flags, moved_forward(state, target), "not there"
+    led_away = next((one.switch for one in moved.releases if one.exposed_at is not None), None)
+    if not moved.whole or led_away is None or flags.change_unknown(led_away):
         return None
-    absent = "not there"
     return tuple(
         FlagMoved(one.name, absent if one.before is None else one.before, absent if one.after is None else one.after)
-        for one in flags.changed_since_deploy()
+        for one in flags.changed_since_deploy(led_away)
     )
 
 
@@ -136,12 +137,14 @@ async def _clients(balancers: Mapping[str, Balancer], since: datetime | None, no
     return {name: one_ if isinstance(one_, Clients) else Clients(why=one_.what) for name, one_ in told.items()}
 
 
-def _plan_id(state: ServiceState, target: str, shown: Mapping[str, Weights], made: Report) -> str:
-    """The same for the same facts: who is live, where it would go, which switch is open, what the balancers show, and
-    what is not safe about it."""
+def _plan_id(
+    state: ServiceState, target: str, shown: Mapping[str, Weights], made: Report, pace: tuple[tuple[int, ...], object]
+) -> str:
+    """The same for the same facts: who is live, where it would go and by which steps, which switch is open, what the
+    balancers show, and what is not safe about it."""
     switch = state.open_switch
     halt = switch.halt.id if switch and switch.halt else None
     facts = [state.service, state.live, target, switch.id if switch else None, halt]
     splits = {name: {e: weights.share(e) for e in weights} for name, weights in sorted(shown.items())}
     unsafe = sorted(line.id for line in made.unsafe())
-    return "fb-" + hashlib.sha256(json.dumps([facts, splits, unsafe], sort_keys=True).encode()).hexdigest()[:12]
+    return "fb-" + hashlib.sha256(json.dumps([facts, splits, unsafe, pace], sort_keys=True).encode()).hexdigest()[:12]

@@ -176,6 +176,11 @@ class Target:
     in_flight: int | None = None
 
 
+UNPROVEN = "unproven"
+"""In the detail of a finding that nothing speaks against, but that nobody could ask either. It holds nothing up, and no
+report calls it safe."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """What one look at one thing gave: a check, a gate, a guard, or one line of the preflight.
@@ -190,6 +195,11 @@ class Finding:
     advice: str = ""
     acceptable: bool = False
     detail: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is known to be good; not, where it only counts as good (see UNPROVEN)."""
+        return self.ok and UNPROVEN not in self.detail
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ and give it a line in `probes`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 from bluegreen.core.readiness import Subject
 from bluegreen.core.state import ServiceState
 from bluegreen.engine import ServiceEngine
-from bluegreen.model import Finding, Target, TargetState
+from bluegreen.model import UNPROVEN, Finding, Target, TargetState
 from bluegreen.observe import Seen
 from bluegreen.ports import Check, Clock, Enough, Ports
 from bluegreen.steps import looks
@@ -87,12 +87,7 @@ async def _rights(engine: ServiceEngine, point: str, clock: Clock) -> Looked:
     """What a preflight asks of the balancer; what an operator went past by name in the last switch is not held up."""
     at, last = clock.now(), engine.state.switch
     accepted = last.accepted if last else frozenset[str]()
-    found = [
-        replace(finding, ok=True, summary=f"accepted by name: {finding.summary}")
-        if not finding.ok and finding.check in accepted
-        else finding
-        for finding in await engine.ports().balancers[point].examine()
-    ]
+    found = [looks.unless_accepted(finding, accepted) for finding in await engine.ports().balancers[point].examine()]
     return Looked(at, tuple(found))
 
 
@@ -103,7 +98,8 @@ async def _release(engine: ServiceEngine, subject: Subject, clock: Clock) -> Loo
     else:
         artifact = f", artifact {subject.artifact}" if subject.artifact else ""
         what = f"{subject.version}{artifact} is on record in {subject.environment}"
-    return Looked(clock.now(), (Finding(RELEASE, ok=True, summary=what),))
+    detail = {UNPROVEN: "yes"} if subject.version is None else {}
+    return Looked(clock.now(), (Finding(RELEASE, ok=True, summary=what, detail=detail),))
 
 
 def _digest(engine: ServiceEngine, subject: Subject, clock: Clock) -> tuple[Probe, ...]:

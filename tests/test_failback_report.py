@@ -95,6 +95,19 @@ def test_the_plan_is_another_one_once_something_has_become_unsafe(world: World) 
     run(main())
 
 
+def test_the_plan_is_another_one_once_its_steps_are(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await deployed(driver, "[]")
+            plan = await driver.fleet.failback_plan("web")
+            in_steps = replace(world.setup(), failback=Plan(world.points, (100, WHOLE), 60.0), config_hash="other")
+            await driver.engine.reconfigure(in_steps)
+            with pytest.raises(StateMoved):
+                await driver.fleet.failback("web", plan.id, OPERATOR)
+
+    run(main())
+
+
 def test_what_a_failback_acknowledged_is_on_record_with_who_said_so(world: World) -> None:
     async def main() -> None:
         async with world.engine() as driver:

@@ -11,7 +11,7 @@ from bluegreen.balancers import Demands
 from bluegreen.balancers.elbv2_actions import Action, Forward, forward_of, weights_of, with_weights
 from bluegreen.balancers.elbv2_api import ElbV2Api, LoadBalancer
 from bluegreen.errors import BalancerError
-from bluegreen.model import Finding, Weights
+from bluegreen.model import UNPROVEN, Finding, Weights
 from bluegreen.ports import Enough
 
 _PROTOCOLS = {
@@ -48,12 +48,13 @@ async def examine(api: ElbV2Api, point: str, groups: Groups, demands: Demands) -
             ok, summary, advice = await probe()
         except BalancerError as error:
             ok, summary, advice = False, error.what, error.advice
-        found.append(Finding(f"{point}: {name}", ok, summary, advice, name in _ACCEPTABLE))
+        detail = {UNPROVEN: "yes"} if ok is None else {}
+        found.append(Finding(f"{point}: {name}", ok is not False, summary, advice, name in _ACCEPTABLE, detail))
     return tuple(found)
 
 
-Seen = tuple[bool, str, str]
-"""ok, summary, advice."""
+Seen = tuple[bool | None, str, str]
+"""ok, summary, advice. None: nothing speaks against it, and nobody could be asked."""
 
 
 class _Look:
@@ -160,9 +161,9 @@ class _Look:
             limit = (await self._api.limits()).get(name)
         except BalancerError as error:
             advice = "allow elasticloadbalancing:DescribeAccountLimits to have it proven"
-            return True, f"the account's limits are not told: {error.what}", advice
+            return None, f"the account's limits are not told: {error.what}", advice
         if limit is None:
-            return True, f"{wanted} target groups in the action; AWS tells no limit of them", ""
+            return None, f"{wanted} target groups in the action; AWS tells no limit of them", ""
         told = f"{wanted} of {limit} target groups that an action may have"
         return wanted <= limit, told, "" if wanted <= limit else "take target groups that nobody needs from the action"
 
@@ -176,12 +177,12 @@ class _Look:
         has just been made."""
         action = f"elasticloadbalancing:{'ModifyRule' if self._api.is_rule else 'ModifyListener'}"
         if not self._identity:
-            return True, f"{action} is not proven: AWS does not say whom it takes the daemon for", ""
+            return None, f"{action} is not proven: AWS does not say whom it takes the daemon for", ""
         try:
             principal = iam.principal_of(self._identity)
             result = await self._api.simulate(principal, action)
         except BalancerError as error:
-            return True, f"{action} is not proven: {error.what}", "allow iam:SimulatePrincipalPolicy to have it proven"
+            return None, f"{action} is not proven: {error.what}", "allow iam:SimulatePrincipalPolicy to have it proven"
         return _judged(result, action, principal)
 
     async def credentials(self) -> Seen:
@@ -189,7 +190,9 @@ class _Look:
         life = await self._api.life()
         if life.until is None:
             told = "they are temporary, and nobody tells their end" if life.temporary else "they have no end"
-            return True, told, "give the daemon credentials that are renewed, such as a role" if life.temporary else ""
+            if life.temporary:
+                return None, told, "give the daemon credentials that are renewed, such as a role"
+            return True, told, ""
         until = f"{life.until:%Y-%m-%d %H:%M:%S} UTC"
         if not life.lasts:
             what = f"the credentials end at {until}, and nothing has renewed them"
@@ -203,7 +206,7 @@ class _Look:
         """This host's clock against the Date of what has just been answered."""
         ahead = self._api.ahead()
         if ahead is None:
-            return True, "no answer from AWS told the time", ""
+            return None, "no answer from AWS told the time", ""
         if abs(ahead) < CLOCK_SECONDS:
             return True, f"this host's clock is within {max(1.0, abs(ahead)):.0f} s of AWS's", ""
         what = f"this host's clock is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} AWS's"
@@ -268,7 +271,7 @@ def _judged(result: Mapping[str, Any], action: str, principal: str) -> Seen:
         return True, f"{principal} may {action}", ""
     if decision == "explicitDeny" or (decision == "implicitDeny" and not result.get("MissingContextValues")):
         return False, f"{principal} may not {action}: {decision}", "grant it on this ARN"
-    return True, f"{action} is not proven: {decision or 'no answer'}", "its policy depends on conditions"
+    return None, f"{action} is not proven: {decision or 'no answer'}", "its policy depends on conditions"
 
 
 def _misfit(environment: str, group: Mapping[str, Any], balancer: LoadBalancer) -> str:

@@ -21,7 +21,7 @@ from bluegreen.balancers.runtime_api import RuntimeApi, number, server_rows, sta
 from bluegreen.config.schema import HAProxyPoint
 from bluegreen.core.failback_facts import Clients
 from bluegreen.errors import BalancerError, Drifted, OutcomeUnknown, Rejected
-from bluegreen.model import WHOLE, Finding, Target, Weights
+from bluegreen.model import UNPROVEN, WHOLE, Finding, Target, Weights
 
 WEIGHT_MAX = 256
 ERROR_TENTHS_MAX = 1.0
@@ -233,6 +233,7 @@ class HAProxyBalancer:
             advice=""
             if sure
             else "not proven: an algorithm that hashes follows weights with `hash-type consistent` only",
+            detail={} if sure else {UNPROVEN: "yes"},
         )
 
     def _state_file_finding(self) -> Finding:
@@ -243,6 +244,7 @@ class HAProxyBalancer:
                 ok=True,
                 summary="not proven: no state_file is configured",
                 advice="a reload of HAProxy brings back the weights of its configuration: set `state_file`",
+                detail={UNPROVEN: "yes"},
             )
         able = os.access(file.parent, os.W_OK) and (not file.exists() or os.access(file, os.W_OK))
         return Finding(

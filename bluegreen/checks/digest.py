@@ -22,7 +22,7 @@ from bluegreen.config.flags import DigestProbe
 from bluegreen.config.secrets import SecretMissing
 from bluegreen.core.notes.artifacts import ENVIRONMENT, GIVEN, PROBE, RUNS, SILENT, TARGETS, WRONG
 from bluegreen.errors import BalancerError
-from bluegreen.model import Finding, Target
+from bluegreen.model import UNPROVEN, Finding, Target
 from bluegreen.ports import Scene
 
 DIGEST_MAX = 200
@@ -49,8 +49,7 @@ class DigestCheck:
         told = await self._told(scene)
         detail = {ENVIRONMENT: scene.environment, **told}
         where, given, runs = scene.environment, scene.artifact, told.get(RUNS)
-        if given:
-            detail[GIVEN] = given
+        detail |= {GIVEN: given} if given else {UNPROVEN: "yes"}
         if runs is None:
             what = f"{where} does not say which artifact it runs: {told[SILENT]}"
             if not given:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bluegreen.cli.findings import finding_lines, hanging
+from bluegreen.cli.findings import finding_lines, hanging, proven
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, pairs
@@ -36,12 +36,24 @@ def doctor(settings: Settings, service: str | None) -> int:
 def script_lines(found: Document) -> list[str]:
     """A `key=value` line for each finding."""
     return [
-        pairs(service=service, about=section["about"], check=one["check"], ok=one["ok"], summary=one["summary"],
-              advice=one["advice"] or None if not one["ok"] else None)
+        _script_line(service, section["about"], one)
         for service, sections in _parts(found)
         for section in sections
         for one in section["findings"]
-    ]  # fmt: skip
+    ]
+
+
+def _script_line(service: str | None, about: str, one: Document) -> str:
+    sure = proven(one)
+    return pairs(
+        service=service,
+        about=about,
+        check=one["check"],
+        ok=one["ok"],
+        proven=None if sure else False,
+        summary=one["summary"],
+        advice=one["advice"] or None if not (one["ok"] and sure) else None,
+    )
 
 
 def view(found: Document, ink: Ink) -> list[str]:

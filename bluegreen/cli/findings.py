@@ -16,15 +16,21 @@ _IDLE = re.compile("^there is nothing to|bluegreen explain")
 
 
 def finding_lines(findings: Sequence[Document], ink: Ink) -> list[str]:
-    """What failed first, with its advice; then what held."""
+    """What failed first, with its advice; then what held, or (`?`) what nobody could be asked."""
     lines = []
     names = max((len(one["check"]) for one in findings), default=0)
     for one in sorted(findings, key=lambda finding: bool(finding["ok"])):
-        word = ink("ok    ", "good") if one["ok"] else ink("FAILED", "bad")
-        lines += hanging(f"  {word}  {one['check']:<{names}}  ", one["summary"])
-        if one.get("advice") and not one["ok"]:
+        unsure = one["ok"] and not proven(one)
+        good = ink("?     ", "wait") if unsure else ink("ok    ", "good")
+        lines += hanging(f"  {good if one['ok'] else ink('FAILED', 'bad')}  {one['check']:<{names}}  ", one["summary"])
+        if one.get("advice") and (unsure or not one["ok"]):
             lines += hanging(" " * (12 + names), one["advice"])
     return lines
+
+
+def proven(finding: Document) -> bool:
+    """False where nothing speaks against it, but nobody could be asked."""
+    return "unproven" not in (finding.get("detail") or {})
 
 
 def option_lines(options: Sequence[Document], ink: Ink) -> list[str]:

@@ -42,6 +42,7 @@ def script_line(found: Document) -> str:
         version=found["version"],
         proven_at=found["proven_at"],
         failed=",".join(one["check"] for one in proofs if not one["ok"]) or None,
+        unproven=",".join(one["check"] for one in proofs if one["ok"] and not one.get("proven", True)) or None,
         old=",".join(one["check"] for one in proofs if one["ok"] and not one["fresh"]) or None,
         lawful=found["lawful"],
     )
@@ -77,9 +78,11 @@ def _answer(found: Document) -> str:
 
 
 def _row(one: Document, ink: Ink) -> tuple[str, str, str, str, str]:
-    good = ink("ok    ", "good") if one["fresh"] else ink("OLD   ", "wait")
+    sure = ink("ok    ", "good") if one.get("proven", True) else ink("?     ", "wait")
+    good = sure if one["fresh"] else ink("OLD   ", "wait")
     word = good if one["ok"] else ink("FAILED", "bad")
-    advice = one["advice"] if not one["ok"] else "" if one["fresh"] else _old(one)
+    said = one["advice"] if not one["ok"] or not one.get("proven", True) else ""
+    advice = _old(one) if one["ok"] and not one["fresh"] else said
     return word, one["check"], f"{span(one['age_seconds'])} ago", one["summary"], advice
 
 

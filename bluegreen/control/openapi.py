@@ -357,7 +357,8 @@ def _topic_schemas() -> Schema:
         "targets": _TEXT,
     }  # fmt: skip
     proof = {
-        "check": _TEXT, "ok": {"type": "boolean"}, "fresh": {"type": "boolean"}, "summary": _TEXT, "advice": _TEXT,
+        "check": _TEXT, "ok": {"type": "boolean"}, "fresh": {"type": "boolean"}, "proven": {"type": "boolean"},
+        "summary": _TEXT, "advice": _TEXT,
         "proven_at": _TEXT, "age_seconds": {"type": "number"}, "valid_seconds": {"type": "number"},
     }  # fmt: skip
     ready = {

@@ -83,6 +83,7 @@ def _proof(proof: Proof, now: datetime) -> Document:
         "check": proof.finding.check,
         "ok": proof.finding.ok,
         "fresh": proof.is_fresh(now),
+        "proven": proof.finding.proven,
         "summary": proof.finding.summary,
         "advice": proof.finding.advice,
         "proven_at": time(proof.at),

@@ -104,14 +104,27 @@ def _no_return(moved: Moved, facts: Facts, now: datetime) -> Line:
     if past:
         release, change = past[0]
         latest = "" if told else " at the latest"
-        text = f"needs data work after {clock(release.at)}{latest}: {release.version} brought {change.name}"
+        clean = f"clean until {clock(release.began)}{latest}, needs data work after {clock(release.at)}"
+        text = f"{clean}: {release.version} brought {change.name}"
         return Line(id_, Verdict.UNSAFE, text, topic)
     unsure = [change.name for one in moved.releases for change in one.manifest.changes if change.may_take_data_past]
     if unsure or not told:
         why = f"nobody has said what {listed(unsure)} does" if unsure else "not all that moved forward is known"
-        return Line(id_, Verdict.UNKNOWN, f"whether a failback needs work on data is not known: {why}", topic)
+        return Line(id_, Verdict.UNKNOWN, f"{_clean_until(moved)}{why}", topic)
     text = f"clean until now ({clock(now)}): nothing is on record that takes data past what {facts.target} reads"
     return Line(id_, Verdict.SAFE, text, topic)
+
+
+def _clean_until(moved: Moved) -> str:
+    """Nothing that was brought before the first release of which this is not known can need work on data."""
+    first = next((one for one in moved.releases if not _is_clean(one)), None)
+    if first is None or not moved.whole:
+        return "whether a failback needs work on data is not known: "
+    return f"clean until {clock(first.began)}; whether a failback needs work on data after that is not known: "
+
+
+def _is_clean(release: Forward) -> bool:
+    return release.manifest.is_whole and not any(change.may_take_data_past for change in release.manifest.changes)
 
 
 # --- how long, and how much ---
@@ -164,6 +177,8 @@ def _advice(service: str, moved: Moved, changes: list[tuple[Forward, Change]], n
     reasons = []
     if stored := [change.name for _, change in changes if change.kind is ChangeKind.SCHEMA or change.takes_data_past]:
         reasons.append(f"the schema or data has moved ({listed(stored)})")
+    if contracts := [change.name for _, change in changes if change.kind is ChangeKind.API]:
+        reasons.append(f"a contract with others has changed ({listed(contracts)})")
     if fixes := [change.name for _, change in changes if change.kind is ChangeKind.SECURITY]:
         reasons.append(f"a security fix would be undone ({listed(fixes)})")
     began = _exposed_at(moved)

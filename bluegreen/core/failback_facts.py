@@ -77,6 +77,9 @@ def lines(state: ServiceState, facts: Facts, moved: Moved, now: datetime) -> Ite
 
 
 def _dependants(facts: Facts, moved: Moved) -> Iterator[Line]:
+    if not facts.depends_on:
+        text = "no `depends_on` is configured: whether something that this service needs has moved is not known"
+        yield Line("depends-on", Verdict.UNKNOWN, text, "dependant")
     for name, other in facts.depends_on.items():
         topic, id_ = "dependant", f"depends-on:{name}"
         if other is None:
@@ -102,12 +105,15 @@ def _told(switch: Switch) -> str:
 
 def _flags(facts: Facts) -> Iterator[Line]:
     if not facts.flags_configured:
-        return
-    if facts.flags is None:
+        text = "no `flags` are configured: whether a feature flag has changed is not known"
+        yield Line("flags", Verdict.UNKNOWN, text, "flag")
+    elif facts.flags is None:
         text = "what the feature flags were, or are, is not known"
         yield Line("flags", Verdict.UNKNOWN, text, "flag")
     elif not facts.flags:
-        yield Line("flags", Verdict.SAFE, f"no feature flag has changed since {facts.source}'s release came", "flag")
+        yield Line(
+            "flags", Verdict.SAFE, f"no feature flag has changed since {facts.target} was last live alone", "flag"
+        )
     for one in facts.flags or ():
         text = f"flag {one.name} was {one.then}, and is {one.now}: {facts.target} was never live with that"
         yield Line(f"flag-moved:{one.name}", Verdict.UNKNOWN, text, "flag")
@@ -128,8 +134,9 @@ def _configuration(state: ServiceState, facts: Facts) -> Iterator[Line]:
     if moved := sorted(names ^ _references(then)) if then is not None else []:
         text = f"references to credentials have changed since {facts.target}'s release came: {listed(moved)}"
         yield Line("credentials", Verdict.UNKNOWN, text, "config")
-    elif names:
-        text = f"whether what stands behind {listed(sorted(names))} was changed since is not known here"
+    else:
+        which = f"what stands behind {listed(sorted(names))}" if names else f"what {facts.target} itself logs in with"
+        text = f"whether {which} was changed since is not known here"
         yield Line("credentials", Verdict.UNKNOWN, text, "config")
 
 
@@ -213,6 +220,8 @@ def _readiness(state: ServiceState, facts: Facts, now: datetime) -> Iterator[Lin
             yield Line(id_, Verdict.UNKNOWN, told, topic)
         elif not proof.finding.ok:
             yield Line(id_, Verdict.UNSAFE, f"{told} ({age} ago)", topic)
+        elif proof.is_fresh(now) and not proof.finding.proven:
+            yield Line(id_, Verdict.UNKNOWN, f"{told} (asked {age} ago)", topic)
         elif proof.is_fresh(now):
             yield Line(id_, Verdict.SAFE, f"{told} ({age} ago)", topic)
         else:

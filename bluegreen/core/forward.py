@@ -14,13 +14,14 @@ _NOT_MADE = "not done"
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One release that was brought somewhere. `at`: when its deployment ended, or began where that is not known;
-    `exposed_at`: when it was first about to get real requests, None where it never was."""
+    """One release that was brought somewhere. `began`: when its deployment did; `at`: when that ended, or began where
+    that is not known; `exposed_at`: when it was first about to get real requests, None where it never was."""
 
     version: str | None
     artifact: str | None
     switch: str
     environment: str
+    began: datetime
     at: datetime
     exposed_at: datetime | None
     manifest: Manifest
@@ -85,8 +86,9 @@ def _deploy_began(switch: Switch) -> bool:
 
 
 def _forward(switch: Switch) -> Forward:
-    ends = [one.at for one in switch.operations if one.step == Phase.DEPLOY and one.outcome != _NOT_MADE]
-    at = ends[0] if ends else switch.started_at
+    tried = [one for one in switch.operations if one.step == Phase.DEPLOY and one.outcome != _NOT_MADE]
+    began, at = (tried[0].since, tried[0].at) if tried else (None, switch.started_at)
     return Forward(
-        switch.version, switch.artifact, switch.id, switch.candidate, at, switch.exposed_at, on_record(switch.changes)
-    )
+        switch.version, switch.artifact, switch.id, switch.candidate, began or switch.started_at, at,
+        switch.exposed_at, on_record(switch.changes),
+    )  # fmt: skip

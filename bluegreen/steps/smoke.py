@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from bluegreen.core import events as ev
 from bluegreen.core.readiness import taken_over
 from bluegreen.core.state import ServiceState, Switch
-from bluegreen.model import Cause, Finding
+from bluegreen.model import UNPROVEN, Cause, Finding
 from bluegreen.ports import Clock, Ports
 from bluegreen.steps import artifact, looks
 
@@ -51,11 +51,9 @@ async def _smoke_warm(switch: Switch, ports: Ports, proven: Mapping[str, Finding
     left_out = [check.name for check in ports.smoke if check not in possible]
     unproven = [check for check in possible if check.name not in proven]
     findings = await looks.all_checks(unproven, scene, switch.accepted)
+    why = f"not asked: the version in {switch.candidate} was never recorded"
     return (
         *findings,
         *(proven[check.name] for check in possible if check.name in proven),
-        *(
-            Finding(name, ok=True, summary=f"not asked: the version in {switch.candidate} was never recorded")
-            for name in left_out
-        ),
+        *(Finding(name, ok=True, summary=why, detail={UNPROVEN: "yes"}) for name in left_out),
     )

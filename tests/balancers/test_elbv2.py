@@ -488,6 +488,8 @@ async def test_a_good_point_has_no_fault_and_its_permission_is_not_proven(
     ]
     assert all(finding.ok for finding in findings.values()), findings
     assert "not proven" in findings["edge: permission"].summary  # moto has no simulation
+    assert not findings["edge: permission"].proven
+    assert findings["edge: actions"].proven
 
 
 async def test_examining_an_unreachable_point_raises_nothing(broken: Site, sessions: Sessions) -> None:

@@ -53,6 +53,14 @@ def test_its_exit_code_says_whether_a_failback_is_possible(
     assert (ran.code, ran.document, ran.err) == (code, found, "")
 
 
+def test_what_nobody_could_be_asked_is_shown_as_that_with_what_to_do():
+    unsure = proof("alb: permission", "ModifyListener is not proven", proven=False, advice="allow the simulation")
+    lines = view(document(proof("alb: weights"), unsure), NOW, Ink(False))
+    at = next(at for at, text in enumerate(lines) if "alb: permission" in text)
+    assert lines[at].split()[:2] == ["?", "alb:"]
+    assert lines[at + 1].strip() == "allow the simulation"
+
+
 def test_in_a_pipe_it_is_one_line(daemon: FakeDaemon, bluegreen: Bluegreen):
     daemon.say("GET", "/v1/services/web/ready", BAD)
     assert bluegreen("ready", "web").out == (

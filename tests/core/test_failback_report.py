@@ -16,9 +16,9 @@ from bluegreen.core.forward import moved_forward
 from bluegreen.core.manifest import Change, ChangeKind, Compatible, Direction, on_record
 from bluegreen.core.readiness import Proof, Readiness
 from bluegreen.core.state import PAST_MAX, ServiceState
-from bluegreen.core.verdicts import Verdict
+from bluegreen.core.verdicts import Verdict, clock
 from bluegreen.errors import StateMoved
-from bluegreen.model import Finding
+from bluegreen.model import UNPROVEN, Finding
 from tests.builders import DEPLOYED, SHIFTING, at, failback, the_switch
 from tests.core import report_stories as stories
 from tests.core.report_stories import (
@@ -155,9 +155,18 @@ def test_two_releases_with_the_same_change_have_a_line_each_and_the_older_one_ke
 
 def test_a_contract_migration_ends_the_clean_way_back_at_the_time_of_its_deployment():
     state = state_of(AT_FIVE, ("v2", (CONTRACT,)))
-    deployed = next(one for one in the_switch(state).operations if one.step == "deploy").at
+    deployed = next(one for one in the_switch(state).operations if one.step == "deploy")
     made = line(report_of(state), "point-of-no-return")
-    assert (made.verdict, f"needs data work after {deployed:%Y-%m-%d %H:%M:%S} UTC" in made.text) == (UNSAFE, True)
+    assert deployed.since is not None
+    clean = f"clean until {clock(deployed.since)}, needs data work after {clock(deployed.at)}: v2 brought schema:orders"
+    assert (made.verdict, made.text) == (UNSAFE, clean)
+
+
+def test_where_nobody_has_said_it_the_way_back_is_clean_until_the_first_release_of_which_it_is_not_known():
+    state = state_of(f"{DEPLOYED} {DEPLOYED}", ("v2", (EXPAND,)), ("v3", None), environments=THREE)
+    second = moved_forward(state, "blue").releases[1]
+    made = line(report_of(state, source="cyan"), "point-of-no-return")
+    assert (made.verdict, made.text.startswith(f"clean until {clock(second.began)}; whether")) == (UNKNOWN, True)
 
 
 def test_a_schema_change_that_nobody_has_judged_keeps_the_way_back_from_being_called_clean():
@@ -181,9 +190,10 @@ def test_requests_are_counted_where_every_balancer_tells_and_unknown_otherwise()
         assert line(report_of(state, points=points), "requests").verdict is UNKNOWN
 
 
-def test_the_advice_is_the_way_forward_where_schema_or_security_moved_or_it_was_live_for_long():
+def test_the_advice_is_the_way_forward_where_schema_contract_or_security_moved_or_it_was_live_for_long():
     assert report_of(state_of(DEPLOYED, ("v2", ()))).advice == ""
     assert "schema or data has moved (schema:more)" in report_of(state_of(DEPLOYED, ("v2", (EXPAND,)))).advice
+    assert "a contract with others has changed (api:pay)" in report_of(state_of(DEPLOYED, ("v2", (UNSURE,)))).advice
     assert "a security fix would be undone (security:tls)" in report_of(state_of(DEPLOYED, ("v2", (FIX,)))).advice
     assert "in use for 27.8 h" in report_of(state_of(DEPLOYED, ("v2", ())), seconds=100_000).advice
 
@@ -239,9 +249,14 @@ def test_a_service_that_this_one_depends_on_is_told_when_it_moved_since():
     assert line(report_of(state, depends_on={"pay": None}), "depends-on:pay").verdict is UNKNOWN
 
 
-def test_flags_are_told_where_there_are_any():
+def test_what_nobody_has_configured_is_a_line_too_and_not_known():
+    made = report_of(state_of(DEPLOYED, ("v2", ())))
+    for id_ in ("flags", "depends-on", "credentials"):
+        assert line(made, id_).verdict is UNKNOWN
+
+
+def test_flags_that_changed_are_told():
     state = state_of(DEPLOYED, ("v2", ()))
-    assert not [one for one in report_of(state).lines if one.topic == "flag"]
     assert line(report_of(state, flags_configured=True), "flags").verdict is UNKNOWN
     assert line(report_of(state, flags_configured=True, flags=()), "flags").verdict is SAFE
     moved = report_of(state, flags_configured=True, flags=(FlagMoved("receipt", "off", "on"),))
@@ -259,6 +274,9 @@ def test_proofs_are_told_with_their_ages_and_a_stale_one_is_unknown():
     verdicts = [line(made, f"ready:{name}").verdict for name in ("smoke", "rights", "targets")]
     assert verdicts == [SAFE, UNKNOWN, UNSAFE]
     assert "(10 s ago)" in line(made, "ready:smoke").text
+    nobody = Proof(Finding("rights", True, "not proven", detail={UNPROVEN: "yes"}), at(990))
+    made = report_of(state, readiness=Readiness("blue", (nobody,)))
+    assert line(made, "ready:rights").verdict is UNKNOWN, "what nobody could ask is not safe, though it is fresh"
     assert line(report_of(state, readiness=Readiness("green", proofs)), "ready").verdict is UNKNOWN
 
 

@@ -183,7 +183,7 @@ function finding(found, halt) {
   const { output, ...rest } = found.detail;
   const facts = Object.entries(rest).map(([key, value]) => [element("dt", {}, key), element("dd", {}, value)]);
   const told = halt.summary === `${found.check}: ${found.summary}` ? found.check : `${found.check}: ${found.summary}`;
-  return element("li", {}, element("strong", { class: found.ok ? "" : "bad" }, found.ok ? "ok " : "FAILED "), told,
+  return element("li", {}, element("strong", { class: found.ok ? "" : "bad" }, found.ok ? (found.detail?.unproven ? "? " : "ok ") : "FAILED "), told,
     found.advice && found.advice !== halt.advice ? ` (${found.advice})` : "",
     output ? element("pre", { tabindex: "0", "aria-label": `output of ${found.check}` }, output) : null,
     facts.length ? element("details", { "data-key": `facts ${halt.id} ${found.check}` }, element("summary", { class: "quiet" }, "facts"), element("dl", {}, facts)) : null);
@@ -257,7 +257,7 @@ function environment(name, side, service) {
 function proofs(warm) {
   const found = [...(warm?.proofs ?? [])].sort((a, b) => (a.ok && a.fresh) - (b.ok && b.fresh));
   return found.map((proof) => element("li", {},
-    element("strong", { class: proof.ok && proof.fresh ? "" : "bad" }, proof.ok ? (proof.fresh ? "ok " : "OLD ") : "FAILED "),
+    element("strong", { class: proof.ok && proof.fresh ? "" : "bad" }, proof.ok ? (!proof.fresh ? "OLD " : proof.proven === false ? "? " : "ok ") : "FAILED "),
     `${proof.check}: ${proof.summary} `, element("span", { class: "quiet" }, age(proof.proven_at)),
     proof.advice && !proof.ok ? ` (${proof.advice})` : ""));
 }
