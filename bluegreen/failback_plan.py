@@ -140,10 +140,10 @@ async def _clients(balancers: Mapping[str, Balancer], since: datetime | None, no
 def _plan_id(
     state: ServiceState, target: str, shown: Mapping[str, Weights], made: Report, pace: tuple[tuple[int, ...], object]
 ) -> str:
-    """The same for the same facts: who is live, where it would go and by which steps, which switch is open, what the
-    balancers show, and what is not safe about it."""
-    switch = state.open_switch
-    halt = switch.halt.id if switch and switch.halt else None
+    """The same for the same facts: who is live, where it would go and by which steps, which switch is open or was the
+    last one, what the balancers show, and what is not safe about it."""
+    switch = state.switch
+    halt = switch.halt.id if switch and switch.condition.is_open and switch.halt else None
     facts = [state.service, state.live, target, switch.id if switch else None, halt]
     splits = {name: {e: weights.share(e) for e in weights} for name, weights in sorted(shown.items())}
     unsafe = sorted(line.id for line in made.unsafe())

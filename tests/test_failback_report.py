@@ -108,6 +108,22 @@ def test_the_plan_is_another_one_once_its_steps_are(world: World) -> None:
     run(main())
 
 
+def test_a_plan_is_of_one_release_though_the_next_one_looks_the_same(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await deployed(driver, "[]")
+            plan = await driver.fleet.failback_plan("web")
+            await driver.fleet.failback("web", plan.id, OPERATOR)
+            assert await driver.ended() is Condition.COMPLETED
+            await deployed(driver, "[]")
+            again = await driver.fleet.failback_plan("web")
+            assert (again.target, again.after) == (plan.target, plan.after)
+            with pytest.raises(StateMoved):
+                await driver.fleet.failback("web", plan.id, OPERATOR)
+
+    run(main())
+
+
 def test_what_a_failback_acknowledged_is_on_record_with_who_said_so(world: World) -> None:
     async def main() -> None:
         async with world.engine() as driver:
