@@ -180,6 +180,9 @@ UNPROVEN = "unproven"
 """In the detail of a finding that nothing speaks against, but that nobody could ask either. It holds nothing up, and no
 report calls it safe."""
 
+UNANSWERED = "unanswered"
+"""In the detail of a check's finding: what it asks gave no answer, so that it says nothing of any environment."""
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:

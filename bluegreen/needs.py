@@ -20,8 +20,8 @@ from bluegreen.config import schema
 from bluegreen.config.notify import Notifier
 from bluegreen.config.placeholders import AT_A_HALT, fill
 from bluegreen.config.secrets import SecretMissing, references, resolve
-from bluegreen.model import Finding
-from bluegreen.ports import Scene
+from bluegreen.model import UNANSWERED, Finding
+from bluegreen.ports import Check, Scene
 from bluegreen.programs import Program, Runnable, examine
 
 SECONDS = 5.0
@@ -32,18 +32,33 @@ DISK_FILES_MIN = 1000
 
 
 class ServiceNeeds:
-    """ports.Needs of one service, by its configuration. `notifiers` gives the daemon's, as configured now."""
+    """ports.Needs of one service, by its configuration. `notifiers` gives the daemon's, as configured now; `gates` are
+    those that ask somebody else than the environment itself."""
 
-    def __init__(self, service: schema.Service, notifiers: Callable[[], Sequence[Notifier]], directory: Path) -> None:
-        self._service, self._notifiers, self._directory = service, notifiers, directory
+    def __init__(
+        self,
+        service: schema.Service,
+        notifiers: Callable[[], Sequence[Notifier]],
+        directory: Path,
+        gates: Sequence[Check] = (),
+    ) -> None:
+        self._service, self._notifiers, self._directory, self._gates = service, notifiers, directory, gates
 
     async def look(self, scenes: Sequence[Scene]) -> tuple[Finding, ...]:
         """See ports.Needs."""
         told = [one for one in self._notifiers() if not one.services or self._service.service in one.services]
         async with asyncio.TaskGroup() as group:
             names = group.create_task(_names(self._hosts(scenes)))
+            gates = [group.create_task(gate.look(scenes[-1])) for gate in self._gates]
             people = [group.create_task(_notifier(one)) for one in told]
-        found = [names.result(), self._programs(scenes), disk(self._directory), *[one.result() for one in people]]
+        asked = _askable([one.result() for one in gates])
+        found = [
+            names.result(),
+            self._programs(scenes),
+            disk(self._directory),
+            asked,
+            *[one.result() for one in people],
+        ]
         return tuple(finding for finding in found if finding is not None)
 
     # --- names ---
@@ -151,6 +166,21 @@ async def resolved(host: str, seconds: float = SECONDS) -> tuple[list[str], str]
     except (OSError, UnicodeError) as error:  # a label that is too long is no name at all
         return [], error.strerror or str(error) if isinstance(error, OSError) else "it is not a host name"
     return sorted({str(address[0]) for *_, address in found}), ""
+
+
+# --- gates ---
+
+
+def _askable(looked: Sequence[Finding]) -> Finding | None:
+    """Whether every gate gets an answer; what it says of what is live now is no matter of a preflight."""
+    if not looked:
+        return None
+    silent = [one for one in looked if UNANSWERED in one.detail]
+    if not silent:
+        return Finding("gates: asked", True, f"{', '.join(one.check for one in looked)}: there is an answer")
+    told = "; ".join(f"{one.check}: {one.summary}" for one in silent)
+    advice = silent[0].advice or "look at it by hand from this host: a gate without an answer halts the shift"
+    return Finding("gates: asked", False, told, advice, acceptable=True)
 
 
 # --- people ---

@@ -81,6 +81,8 @@ class Bench:
         def checks(configured: list[schema.Check]) -> tuple[Check, ...]:
             return tuple(open_check(_placed(check, service), sources) for check in configured)
 
+        gates = checks(service.gates)
+        elsewhere = [gate for gate, one in zip(gates, service.gates, strict=True) if one.kind in _ELSEWHERE]
         return Ports(
             service=service.service,
             environments=tuple(Environment(name, values) for name, values in service.environments.items()),
@@ -88,7 +90,7 @@ class Bench:
             deployer=open_deployer(service.deploy, service.service, self.state_directory),
             smoke=checks(service.smoke),
             smoke_unversioned=frozenset(check.name for check in service.smoke if not needs_version(check)),
-            gates=checks(service.gates),
+            gates=gates,
             guards=checks(service.guards),
             open_guard=lambda check: open_check(_placed(guards.read(check), service), sources),
             health=enough(service.health.minimum),
@@ -96,12 +98,15 @@ class Bench:
             health_every=service.health.every,
             failback_health=enough(service.failback.minimum),
             flags=open_flags(service.flags, FlagSources(service.service, self.aws)) if service.flags else None,
-            needs=ServiceNeeds(service, self.notifiers, self.state_directory),
+            needs=ServiceNeeds(service, self.notifiers, self.state_directory, elsewhere),
             digest=DigestCheck(service.digest, sources.targets) if service.digest else None,
             warm_every=service.warm.every,
             rights_every=service.warm.rights or service.warm.every,
         )
 
+
+_ELSEWHERE = ("cloudwatch_alarm", "prometheus")
+"""Kinds of gates that answer before the candidate runs: they ask who looks at it."""
 
 MARGIN_SECONDS = 900.0
 """What comes on top of the longest switch: the time in which a person finds out and goes back."""

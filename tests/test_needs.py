@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from bluegreen import needs
+from bluegreen.config import schema
 from bluegreen.config.load import load
 from bluegreen.config.notify import Notifier
-from bluegreen.model import Finding
+from bluegreen.model import UNANSWERED, Finding
 from bluegreen.needs import ServiceNeeds
 from bluegreen.ports import Scene
 
@@ -30,12 +31,15 @@ SERVICE: dict[str, Any] = {
 
 async def look(directory: Path, *notifiers: Notifier, scenes: tuple[Scene, ...] = (GREEN, BLUE), **more: Any):
     """What is found, by its name."""
+    found = await ServiceNeeds(service_in(directory, **more), lambda: notifiers, directory).look(scenes)
+    return {one.check: one for one in found}
+
+
+def service_in(directory: Path, **more: Any) -> schema.Service:
     (directory / "services").mkdir(exist_ok=True)
     (directory / "services" / "web.yaml").write_text(yaml.safe_dump(SERVICE | more))
     (directory / "bluegreen.yaml").write_text("state: {directory: state}\n")
-    service = load(directory / "bluegreen.yaml").services["web"]
-    found = await ServiceNeeds(service, lambda: notifiers, directory).look(scenes)
-    return {one.check: one for one in found}
+    return load(directory / "bluegreen.yaml").services["web"]
 
 
 def notifier(**fields: Any) -> Notifier:
@@ -189,3 +193,39 @@ def test_room_is_told_and_a_directory_that_is_not_there_is_no_room(tmp_path: Pat
     short = needs.disk(tmp_path)
     assert (short.ok, short.acceptable) == (False, True)
     assert f", wanted {1 << 40}" in short.summary
+
+
+# --- gates ---
+
+
+class Gate:
+    """A gate that finds what it is told to; it keeps whom it was asked about."""
+
+    name, every = "errors", 10.0
+
+    def __init__(self, found: Finding) -> None:
+        self.found, self.asked = found, [""]
+
+    async def look(self, scene: Scene) -> Finding:
+        self.asked.append(scene.environment)
+        return self.found
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("found", "ok"),
+    [
+        (Finding("errors", True, "OK"), True),
+        (Finding("errors", False, "alarm web-5xx is ALARM", detail={"state": "ALARM"}), True),
+        (Finding("errors", False, "alarm web-5xx cannot be read", "grant it", detail={UNANSWERED: "yes"}), False),
+    ],
+)
+async def test_a_gate_that_cannot_be_asked_is_found_and_one_that_complains_of_what_is_live_is_none(
+    tmp_path: Path, found: Finding, ok: bool
+):
+    gate = Gate(found)
+    looked = await ServiceNeeds(service_in(tmp_path), list, tmp_path, [gate]).look((GREEN, BLUE))
+    seen = next(one for one in looked if one.check == "gates: asked")
+    assert (seen.ok, gate.asked[-1]) == (ok, "blue"), seen
+    assert ok or ("cannot be read" in seen.summary and seen.advice == "grant it" and seen.acceptable)

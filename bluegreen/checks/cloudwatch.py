@@ -8,6 +8,7 @@ from bluegreen.checks.common import Sight, filled
 from bluegreen.checks.credentials import where
 from bluegreen.config.schema import Check
 from bluegreen.errors import BalancerError
+from bluegreen.model import UNANSWERED
 from bluegreen.ports import Scene
 
 if TYPE_CHECKING:
@@ -29,10 +30,11 @@ class CloudwatchAlarm:
                 AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"],
             )  # fmt: skip
         except BalancerError as error:
-            return Sight(False, f"alarm {name} cannot be read: {error.what}", advice=error.advice)
+            return Sight(False, f"alarm {name} cannot be read: {error.what}", {UNANSWERED: "yes"}, error.advice)
         alarms = [*answer.get("MetricAlarms", []), *answer.get("CompositeAlarms", [])]
         if not alarms:
-            return Sight(False, f"there is no alarm {name} in {self._config.region}", advice="mend its name or region")
+            what = f"there is no alarm {name} in {self._config.region}"
+            return Sight(False, what, {UNANSWERED: "yes"}, "mend its name or region")
         state, reason = str(alarms[0]["StateValue"]), str(alarms[0].get("StateReason", ""))
         return Sight(state == "OK", f"alarm {name} is {state}", {"state": state, "reason": reason[:500]})
 

@@ -12,6 +12,7 @@ import aiohttp
 from bluegreen.checks.common import Sight, excerpt, filled, whole_body
 from bluegreen.config import values
 from bluegreen.config.schema import Check, Prometheus
+from bluegreen.model import UNANSWERED
 from bluegreen.ports import Scene
 
 ANSWER_BYTES_MAX = 4 * 1024 * 1024
@@ -46,11 +47,11 @@ class PrometheusCheck:
                 raw = await whole_body(answer, ANSWER_BYTES_MAX)
             found = _values(json.loads(raw))
         except TimeoutError:
-            return Sight(False, f"{url} did not answer within {self._timeout:g} s", detail)
+            return Sight(False, f"{url} did not answer within {self._timeout:g} s", {**detail, UNANSWERED: "yes"})
         except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
             what = f"{type(error).__name__}: {excerpt(str(error), secrets)}".removeprefix("ValueError: ")
             status = f" (status {detail['status']})" if "status" in detail else ""
-            return Sight(False, f"{url}: no usable answer{status}: {what}", detail)
+            return Sight(False, f"{url}: no usable answer{status}: {what}", {**detail, UNANSWERED: "yes"})
         return self._judged(found, detail)
 
     async def close(self) -> None:

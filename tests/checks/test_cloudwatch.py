@@ -9,7 +9,7 @@ from typing import Any
 import boto3
 import pytest
 
-from bluegreen.model import Finding
+from bluegreen.model import UNANSWERED, Finding
 from tests.balancers.aws_rig import REGION, dummy_credentials, emptied, moto_server
 from tests.checks.servers import hanging, look, scene, serving
 
@@ -51,6 +51,7 @@ async def test_only_an_alarm_that_is_ok_is_good(state: str, ok: bool, server: st
     alarms.set_alarm_state(AlarmName="web-5xx", StateValue=state, StateReason="for the test")
     finding = await _look(server)
     assert (finding.ok, finding.summary) == (ok, f"alarm web-5xx is {state}")
+    assert UNANSWERED not in finding.detail
     assert (finding.detail["state"], finding.detail["reason"]) == (state, "for the test")
 
 
@@ -66,6 +67,7 @@ async def test_an_alarm_that_is_not_there_is_not_good(server: str, alarms: Any):
     finding = await _look(server)
     assert (finding.ok, finding.summary) == (False, f"there is no alarm web-5xx in {REGION}")
     assert finding.advice
+    assert UNANSWERED in finding.detail
     assert not (await _look(server, "web-5xx-other", region="us-east-1")).ok
 
 
@@ -75,6 +77,7 @@ async def test_an_endpoint_that_is_not_there_is_not_good():
     finding = await _look(f"http://127.0.0.1:{port}")
     assert not finding.ok
     assert finding.summary.startswith("alarm web-5xx cannot be read: ")
+    assert UNANSWERED in finding.detail
 
 
 async def test_an_endpoint_that_hangs_is_not_waited_for():

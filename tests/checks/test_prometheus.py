@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from bluegreen.checks.prometheus import ANSWER_BYTES_MAX
-from bluegreen.model import Finding
+from bluegreen.model import UNANSWERED, Finding
 from tests.checks.servers import Handler, answering, hanging, look, scene, serving
 
 NO_DATA = "the query has no data: no data is not good"
@@ -86,6 +86,7 @@ async def test_a_scalar_is_a_value():
 async def test_no_data_is_not_good(handler: Handler):
     finding = await _queried(handler, min=0)
     assert (finding.ok, finding.summary, finding.advice) == (False, NO_DATA, "look at the query by hand")
+    assert UNANSWERED not in finding.detail, "the candidate may have what the live side has not"
 
 
 async def test_an_error_of_the_query_is_told():
@@ -136,6 +137,7 @@ async def test_a_server_that_hangs_is_not_waited_for():
     finding = await _queried(hanging, timeout="200ms", max=1)
     assert not finding.ok
     assert "did not answer within 0.2 s" in finding.summary
+    assert UNANSWERED in finding.detail
 
 
 async def test_a_server_that_is_not_there_is_told():
@@ -144,3 +146,4 @@ async def test_a_server_that_is_not_there_is_told():
     finding = await look(prometheus={"url": f"http://127.0.0.1:{port}", "query": "up", "min": 1})
     assert not finding.ok
     assert f"127.0.0.1:{port}/api/v1/query: no usable answer: " in finding.summary
+    assert UNANSWERED in finding.detail
