@@ -12,10 +12,11 @@ import contextlib
 import os
 import shutil
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
-from bluegreen.balancers.haproxy_clients import clients_of
+from bluegreen.balancers.haproxy_clients import clients_of, uptime
 from bluegreen.balancers.haproxy_targets import look_at
 from bluegreen.balancers.runtime_api import RuntimeApi, number, server_rows, stat_rows
 from bluegreen.config.schema import HAProxyPoint
@@ -118,19 +119,29 @@ class HAProxyBalancer:
         """See ports.Balancer. Nobody keeps a record of who changed it."""
 
     async def clients(self, since: datetime | None, now: datetime) -> Clients:
-        """See ports.Balancer. HAProxy counts since its own start, not since a release came: no requests are told."""
+        """See ports.Balancer. HAProxy counts from its own start, be that before a release came or after it."""
         rows = [row for row in await self._stats() if row["pxname"] == self._backend]
-        return clients_of(rows, await self._api.ask("show table"))
+        told = clients_of(rows, await self._api.ask("show table"))
+        age = uptime(await self._api.ask("show info"))
+        if since is None or age is None:
+            return told
+        served, latest = self._given(rows), now - timedelta(seconds=age)  # told in whole seconds, the last not counted
+        if latest - timedelta(seconds=1) > since:
+            return replace(told, requests=served)
+        return replace(told, requests_most=served) if latest <= since else told
 
     async def served(self) -> Mapping[str, int]:
         """See ports.Balancer. `stot` of each server: what it was given since HAProxy's start."""
-        given = {row["svname"]: int(row["stot"] or 0) for row in await self._stats() if row["pxname"] == self._backend}
-        return {name: sum(given.get(server, 0) for server in servers) for name, servers in self._servers.items()}
+        return self._given([row for row in await self._stats() if row["pxname"] == self._backend])
 
     async def close(self) -> None:
         """See ports.Balancer. No connection is kept."""
 
     # --- parts ---
+
+    def _given(self, rows: list[dict[str, str]]) -> dict[str, int]:
+        given = {row["svname"]: int(row["stot"] or 0) for row in rows}
+        return {name: sum(given.get(server, 0) for server in servers) for name, servers in self._servers.items()}
 
     async def _states(self) -> States:
         answer = await self._api.ask(f"show servers state {self._backend}")

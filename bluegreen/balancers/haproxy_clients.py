@@ -1,4 +1,4 @@
-"""Whether HAProxy holds clients to a side, as far as its Runtime API tells. Pure."""
+"""Whether HAProxy holds clients to a side, and since when it counts, as far as its Runtime API tells. Pure."""
 
 from __future__ import annotations
 
@@ -21,3 +21,9 @@ def clients_of(rows: Sequence[Mapping[str, str]], tables: str) -> Clients:
     if any("cookie" not in row for row in rows) or not rows:
         return Clients(why="this HAProxy does not tell whether its servers have cookies")
     return Clients(sticky=False)
+
+
+def uptime(info: str) -> float | None:
+    """Seconds since the start of the process that answers, from `show info`; None where that is not told."""
+    told = [line.removeprefix("Uptime_sec:").strip() for line in info.splitlines() if line.startswith("Uptime_sec:")]
+    return float(told[0]) if told and told[0].isdigit() else None

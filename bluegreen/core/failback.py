@@ -140,18 +140,21 @@ def _time(moved: Moved, facts: Facts, now: datetime) -> Iterator[Line]:
         since = f"{clock(began)} ({span((now - began).total_seconds())})"
         text = f"the new side has had real requests since {since}: what it wrote, {facts.target} has to read"
         yield Line("live", _verdict_of_writes(moved), text, "time")
-    counts = [one.clients.requests for one in facts.points.values()]
-    if not counts or any(count is None or facts.source not in count for count in counts):
-        text = f"how many requests {facts.source} has served is not told by the balancer"
-        yield Line("requests", Verdict.UNKNOWN, text, "time")
-    else:
-        served = sum(count[facts.source] for count in counts if count is not None)
-        yield Line(
-            "requests",
-            _verdict_of_writes(moved),
-            f"{facts.source} has served {served} requests since, at least",
-            "time",
-        )
+    yield _requests(moved, facts)
+
+
+def _requests(moved: Moved, facts: Facts) -> Line:
+    clients = [one.clients for one in facts.points.values()]
+    least = [(one.requests or {}).get(facts.source) for one in clients]
+    most = [(one.requests_most or {}).get(facts.source) for one in clients]
+    verdict, text = Verdict.UNKNOWN, f"how many requests {facts.source} has served is not told by the balancer"
+    if least and None not in least:
+        text = f"{facts.source} has served {sum(one or 0 for one in least)} requests since, at least"
+        verdict = _verdict_of_writes(moved)
+    elif most and None not in most:
+        counted = sum(one or 0 for one in most)
+        text = f"{facts.source} has served {counted} requests since, at most: the balancer counts from its own start"
+    return Line("requests", verdict, text, "time")
 
 
 def first_share(state: ServiceState, target: str) -> datetime | None:

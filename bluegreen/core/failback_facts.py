@@ -22,12 +22,14 @@ _REFERENCE = re.compile(r"\$\{(?:env|file|credential):[^}]+\}")
 @dataclass(frozen=True, slots=True)
 class Clients:
     """What a balancer tells of its clients. `sticky`: whether they stay with the side that served them first, for
-    `sticky_seconds` at the longest; `requests`: how many each environment got since it was asked for. None: not told.
+    `sticky_seconds` at the longest; `requests`: how many each environment got since it was asked for, at least;
+    `requests_most`: at most, where its counters began before that. None: not told.
     """
 
     sticky: bool | None = None
     sticky_seconds: float | None = None
     requests: Mapping[str, int] | None = None
+    requests_most: Mapping[str, int] | None = None
     why: str = ""
 
 

@@ -13,7 +13,7 @@ from moto import mock_aws
 
 from bluegreen.aws import Sessions
 from bluegreen.balancers.elbv2 import ElbV2Balancer
-from bluegreen.balancers.haproxy_clients import clients_of
+from bluegreen.balancers.haproxy_clients import clients_of, uptime
 from bluegreen.core.failback_facts import Clients
 from tests.balancers.aws_rig import REGION, Place, Site, dummy_credentials
 from tests.balancers.haproxy_rig import CHECKED, stage
@@ -37,8 +37,25 @@ async def test_a_real_haproxy_tells_cookies_and_that_it_has_tables(
 ) -> None:
     async with stage(short, "wheel", balance=balance, options=options) as there:
         told = await there.balancer().clients(NOW, NOW)
-    assert (told.sticky, told.sticky_seconds, told.requests) == (sticky, None, None)
+    assert (told.sticky, told.sticky_seconds) == (sticky, None)
     assert bool(told.why) == (sticky is not False)
+
+
+async def test_a_real_haproxy_counts_from_its_own_start_at_most_or_at_least(short: Path) -> None:
+    async with stage(short, "wheel") as there:
+        balancer, now = there.balancer(), datetime.now(UTC)
+        lately = await balancer.clients(now, now)
+        long_ago = await balancer.clients(now - timedelta(days=1), now)
+        served = await balancer.served()
+        unasked = await balancer.clients(None, now)
+    assert (lately.requests, lately.requests_most) == (None, served), "it may have counted others before"
+    assert (long_ago.requests, long_ago.requests_most) == (served, None), "it has forgotten what was before its start"
+    assert (unasked.requests, unasked.requests_most) == (None, None)
+
+
+@pytest.mark.parametrize("info", ["", "Name: HAProxy\n", "Uptime_sec: soon\n"])
+def test_an_haproxy_that_does_not_tell_its_start_is_not_known(info: str) -> None:
+    assert uptime(info) is None
 
 
 def test_an_haproxy_that_does_not_tell_of_cookies_is_not_known() -> None:

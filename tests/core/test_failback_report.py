@@ -188,6 +188,9 @@ def test_requests_are_counted_where_every_balancer_tells_and_unknown_otherwise()
     for clients in (Clients(sticky=False), Clients(sticky=False, requests={"blue": 7})):
         points = {"lb": facts().points["lb"], "other": PointFacts(stories.targets(blue=2, green=2), clients=clients)}
         assert line(report_of(state, points=points), "requests").verdict is UNKNOWN
+    most = {"lb": PointFacts(clients=Clients(requests_most={"green": 9, "blue": 70}))}
+    made = line(report_of(state, points=most), "requests")
+    assert (made.verdict, made.text.split(":")[0]) == (UNKNOWN, "green has served 9 requests since, at most")
 
 
 def test_the_advice_is_the_way_forward_where_schema_contract_or_security_moved_or_it_was_live_for_long():
