@@ -6,55 +6,28 @@ fold with the product's own tables: a bug there must be seen here. What is broke
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from enum import StrEnum
-from fractions import Fraction
-from typing import NoReturn
 
 from bluegreen.core import events as ev
-from bluegreen.model import WHOLE, Kind, Weights
+from bluegreen.model import WHOLE, Cause, Kind, Weights
+from tests.law import Law, LawBroken, broken, real
+from tests.plan_laws import PlanLaws
+
+__all__ = ["DAEMON", "JournalLaws", "Law", "LawBroken", "broken", "check_journal", "real"]
 
 DAEMON = "daemon"
+WORD_SECONDS = 900.0
+"""How old the word for a failback may be, for another process to go on with it."""
 
-
-class Law(StrEnum):
-    """The laws of the design, and what they come down to in a run. The values are what LawBroken says."""
-
-    NO_WAY_BACK = "1"
-    HALT_HOLDS = "2"
-    INTENT_FIRST = "3"
-    COMPARED = "4"
-    PROVEN = "5"
-    ONE_SWITCH = "6"
-    FAILED_STAYS = "7"
-    WARM_STAYS = "8"
-    NAMED = "9"
-    NEVER_ZERO = "sum"
-    ONCE_ONLY = "once"
-    DRIFT_SAID = "drift"
-    ACKNOWLEDGED = "acknowledged"
-    REPLAYED = "replay"
-    ENDS = "ends"
-    REASONED = "reasoned"
-    TOTAL = "totality"
-
-
-class LawBroken(AssertionError):
-    """Which law was broken, and by what."""
-
-    def __init__(self, law: Law, what: object) -> None:
-        super().__init__(f"law {law}: {what}")
-        self.law = law
-
-
-def broken(law: Law | str, what: object) -> NoReturn:
-    raise LawBroken(Law(law), what)
-
-
-def real(native: Mapping[str, int], environment: str) -> Fraction:
-    """The exact part of the traffic that an environment gets."""
-    return Fraction(native.get(environment, 0), sum(native.values()))
+PERSONS = (
+    ev.Requested | ev.Paused | ev.Resumed | ev.Approved | ev.Promoted | ev.CheckAccepted | ev.Aborted | ev.FailedBack
+    | ev.Superseded | ev.WarmReleased | ev.RestoreAsked | ev.DriftLeft
+)  # fmt: skip
+"""What only a person decides."""
+REASONED = ev.CheckAccepted | ev.FailedBack | ev.RestoreAsked | ev.DriftLeft
+FOUND = (Cause.CHECK_FAILED, Cause.GATE_FAILED, Cause.UNHEALTHY, Cause.PREFLIGHT_FAILED)
+"""Halts by what a look has found: they say what that was."""
 
 
 class JournalLaws:
@@ -88,6 +61,16 @@ class JournalLaws:
         """A deployment was under way when its process was lost: nobody knows what became of it."""
         self.again = False
         self.plan_points: tuple[str, ...] = ()
+        self.source = ""
+        self.halt: str | None = None
+        """The id of the present halt."""
+        self.releases: dict[str, str | None] = {}
+        """What was deployed to each environment, as far as this journal says."""
+        self.version: str | None = None
+        self.plan = PlanLaws()
+        self.word_at: datetime | None = None
+        """When a person last said: go on."""
+        self.word_aged = False
         self.warm: dict[str, datetime] = {}
         """Until when each environment that was live before is protected."""
 
@@ -95,28 +78,41 @@ class JournalLaws:
         """One entry further."""
         if not record.by:
             broken(Law.NAMED, f"{type(record.event).__name__} by nobody")
+        if isinstance(record.event, PERSONS) and record.by == DAEMON:
+            broken(Law.NAMED, f"{type(record.event).__name__} by the daemon: only a person decides that")
+        if isinstance(record.event, REASONED) and not record.reason:
+            broken(Law.NAMED, f"{type(record.event).__name__} by {record.by} has no reason")
         self._leaves_a_halt(record)
+        self._words(record)
+        self.plan.entry(record)
         match record.event:
             case ev.Requested():
                 self._begins(record, record.event)
             case ev.Aborted() | ev.FailedBack() | ev.Superseded() | ev.KeptWarm():
                 self._ends(record)
             case ev.Halted():
-                self._halts(record.event)
+                self._halts(record)
             case ev.Paused() | ev.ApprovalAwaited():
                 self.waiting = True
             case ev.Resumed() | ev.Promoted() | ev.Approved():
                 self.proven &= not (self.halted or self.waiting)
                 self.halted = self.waiting = False
+                self.halt = None
             case ev.Restarted():
                 self.proven, self.open_write = False, None
                 self.deploy_owed |= self.deploying
                 self.deploying = False
-            case ev.RestoreAsked() | ev.DriftLeft() if record.by == DAEMON or not record.reason:
-                broken(Law.NAMED, f"{type(record.event).__name__} by {record.by}, reason {record.reason!r}")
+            case (
+                ev.PreflightPassed(findings=found) | ev.SmokePassed(findings=found) | ev.WarmProven(findings=found)
+            ) if bad := [one.check for one in found if not one.ok]:
+                broken(Law.PROVEN, f"{type(record.event).__name__} of {self.switch} with {bad}")
+            case ev.Adopted(weights=weights) if record.by == DAEMON and (known := weights.keys() & self.points.keys()):
+                broken(Law.COMPARED, f"what is shown at {sorted(known)} is taken for the truth, and nobody said so")
             case _:
                 self._restores(record.event)
                 self._weights(record.event)
+                self._holds(record.event)
+                self._warms(record)
 
     def _restores(self, event: ev.Event) -> None:
         match event:
@@ -156,28 +152,104 @@ class JournalLaws:
             broken(Law.ONE_SWITCH, f"{record.switch} begins while {self.switch} is open")
         if event.switch_kind is Kind.FAILBACK and (record.by == DAEMON or not record.reason):
             broken(Law.NAMED, f"a failback by {record.by}, reason {record.reason!r}")
-        until = self.warm.pop(event.candidate, record.at)
+        if event.switch_kind is Kind.DEPLOYMENT:
+            self._leaves_the_live_one(event)
+        until = self.warm.get(event.candidate, record.at)
+        if event.switch_kind is Kind.DEPLOYMENT:
+            self.warm.pop(event.candidate, None)
         if event.switch_kind is Kind.DEPLOYMENT and record.at < until and not event.replace_warm:
             broken(Law.WARM_STAYS, f"{event.candidate} is deployed over and is protected until {until}")
         self.switch, self.kind, self.candidate = record.switch, event.switch_kind, event.candidate
-        self.plan_points, self.again = event.plan.points, event.plan.deploy_again
+        if event.switch_kind is Kind.FAILBACK and self.releases.get(event.candidate, event.version) != event.version:
+            broken(Law.PROVEN, f"{event.candidate} holds {self.releases[event.candidate]}, not {event.version}")
+        self.plan_points, self.again, self.source = event.plan.points, event.plan.deploy_again, event.source
+        self.halt, self.version = None, event.version
         self.halted = self.waiting = self.proven = self.deploying = self.deploy_owed = False
 
+    def _leaves_the_live_one(self, event: ev.Requested) -> None:
+        """A deployment's way back leads to whoever has the traffic now."""
+        names = {name for weights in self.points.values() for name in weights}
+        sole = [name for name in names if all(weights.share(name) == WHOLE for weights in self.points.values())]
+        if sole and sole != [event.source]:
+            broken(Law.COMPARED, f"{sole[0]} has all of the traffic, and {event.source} is called live")
+
     def _ends(self, record: ev.Record) -> None:
-        if isinstance(record.event, ev.FailedBack) and (record.by == DAEMON or not record.reason):
-            broken(Law.NAMED, f"a failback by {record.by}, reason {record.reason!r}")
+        if isinstance(record.event, ev.Aborted):
+            for point, weights in self.points.items():
+                if weights.get(self.candidate):
+                    broken(
+                        Law.ENDS, f"{self.switch} is aborted, and {self.candidate} has traffic at {point}: {weights}"
+                    )
         if isinstance(record.event, ev.KeptWarm):
             for point in self.plan_points:
                 if self.points[point].share(self.candidate) != WHOLE:
                     broken(Law.COMPARED, f"complete, and {point} shows {self.points[point]}")
-            if record.event.environment is not None and record.event.protected_until is not None:
-                self.warm[record.event.environment] = record.event.protected_until
+            self._kept_warm(record, record.event)
         self.switch, self.kind, self.halted, self.open_write = None, None, False, None
+        self.halt = None
+        if isinstance(record.event, ev.Aborted):
+            self._live_is_not_warm()
 
-    def _halts(self, event: ev.Halted) -> None:
+    def _kept_warm(self, record: ev.Record, event: ev.KeptWarm) -> None:
+        if self.kind is not Kind.DEPLOYMENT or self.source not in self.warm:
+            return
+        least = record.at + timedelta(seconds=self.plan.plan.keep_warm_seconds if self.plan.plan else 0)
+        if event.environment != self.source or event.protected_until is None or event.protected_until < least:
+            broken(Law.WARM_STAYS, f"{self.source} is to be kept warm until {least}: {event}")
+        self.warm[event.environment] = event.protected_until
+
+    def _holds(self, event: ev.Event) -> None:
+        """What each environment holds."""
+        match event:
+            case ev.StepStarted(step="deploy"):
+                self.releases[self.candidate] = None
+            case ev.Deployed():
+                self.releases[self.candidate] = self.version
+            case ev.CardTaken(versions=versions):
+                self.releases |= versions
+            case _:
+                pass
+
+    def _warms(self, record: ev.Record) -> None:
+        """What was live is protected from the moment on that it is not; what is live is not warm."""
+        match record.event:
+            case ev.Shifted() if self.plan.plan is not None:
+                self.warm.pop(self.candidate, None)
+                if self.kind is Kind.DEPLOYMENT and self.source != self.candidate:
+                    stays = self.plan.plan.bake_seconds + self.plan.plan.keep_warm_seconds
+                    self.warm[self.source] = record.at + timedelta(seconds=stays)
+            case ev.Adopted() | ev.Baseline() if self.switch is None:
+                self._live_is_not_warm()
+            case ev.CardTaken(warm=warm):
+                self.warm = {warm: record.at}
+            case _:
+                pass
+
+    def _live_is_not_warm(self) -> None:
+        for name in [*self.warm]:
+            if all(weights.share(name) == WHOLE for weights in self.points.values()):
+                del self.warm[name]
+
+    def _words(self, record: ev.Record) -> None:
+        """How old the word is that a failback goes on by."""
+        match record.event:
+            case ev.Requested() | ev.Resumed() | ev.Approved() | ev.Promoted():
+                self.word_at, self.word_aged = record.at, False
+            case ev.Restarted() if self.word_at is not None:
+                self.word_aged = (record.at - self.word_at).total_seconds() > WORD_SECONDS
+            case ev.StepStarted(target=Weights()) if self.word_aged and self.kind is Kind.FAILBACK:
+                broken(Law.NAMED, f"{self.switch} moves traffic back by a word of {self.word_at}")
+            case _:
+                pass
+
+    def _halts(self, record: ev.Record) -> None:
+        event = record.event
+        assert isinstance(event, ev.Halted)
         if not event.summary.strip():
             broken(Law.REASONED, f"{event.halt} does not say why")
-        self.halted, self.waiting = True, False
+        if record.by == DAEMON and event.cause in FOUND and all(one.ok for one in event.findings):
+            broken(Law.REASONED, f"{event.halt} by {event.cause} does not say what failed")
+        self.halted, self.waiting, self.halt = True, False, event.halt
         if event.closes_step:
             self.deploying = self.deploy_owed = False
             self.intents.pop(self.open_write or "", None)  # a write that is refused has surely changed nothing

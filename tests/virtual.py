@@ -43,6 +43,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.elapsed
 
+    def sleeps(self, seconds: float) -> None:
+        """The host sleeps: what was due meanwhile happens when it wakes."""
+        self.elapsed += seconds
+
 
 class VirtualClock:
     """ports.Clock of a virtual loop."""

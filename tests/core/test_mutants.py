@@ -188,7 +188,7 @@ def _resumes_over_drift(request: ad.AnyRequest, state: ServiceState, now: dateti
         ("once", Rules(next_step=_deploys_again_unasked)),
         ("3", Rules(apply=_a_restart_forgets_writes)),
         ("4", Rules(apply=_takes_intent_for_outcome)),
-        ("4", Rules(next_step=_completes_with_less_than_everything)),
+        ("plan", Rules(next_step=_completes_with_less_than_everything)),
         ("5", Rules(next_step=_gives_traffic_before_smoke)),
         ("5", Rules(next_step=_believes_an_old_proof)),
         ("6", Rules(apply=_begins_a_second_switch, admit=_admits_anything)),

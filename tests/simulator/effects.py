@@ -17,8 +17,16 @@ from tests.invariants import JournalLaws, Law, broken, real
 
 FRESH_SECONDS = 30.0
 """How old the health and the gates may be that a write is made on; most of it is for a write that is tried again."""
+UNREAD_SECONDS = 240.0
+"""Within this a running switch halts whose balancer cannot be read: the limit, and the looks until it is seen."""
+SMOKE_SECONDS = 90.0
+"""How old a good smoke check may be that a failback is proven by: a minute, and the looks that are made with it."""
 TOLD_SECONDS = 60.0
 """Within this a readable balancer that shows something else than the journal says is told of as drift, or halts."""
+
+DECIDES = (
+    ev.WeightsSet | ev.WeightsUnchanged | ev.Watched | ev.StepReached | ev.SmokePassed | ev.WarmProven | ev.Shifted
+)
 
 
 @dataclass
@@ -34,9 +42,11 @@ class Proofs:
 class EffectLaws:
     """Watches one history. `now` gives the seconds since it began."""
 
-    def __init__(self, smoke: frozenset[str], gates: frozenset[str], now: Callable[[], float]) -> None:
+    def __init__(
+        self, smoke: frozenset[str], unversioned: frozenset[str], gates: frozenset[str], now: Callable[[], float]
+    ) -> None:
         self.journal, self.now = JournalLaws(), now
-        self.smoke_checks, self.gate_checks = smoke, gates
+        self.smoke_checks, self.unversioned, self.gate_checks = smoke, unversioned, gates
         self.proofs = Proofs()
         self.accepted: set[str] = set()
         self.shown: defaultdict[str, list[Weights]] = defaultdict(list)
@@ -51,20 +61,39 @@ class EffectLaws:
         self.begun = False
         """Whether the deployment that was last intended really began."""
         self.version: str | None = None
+        self.begun_at = self.decided = 0.0
+        """When the last thing happened that a next step is decided by."""
+        self.unread: dict[str, float] = {}
+        """Since when a balancer could not be read, since this process began."""
+        self.good: dict[tuple[str, str], tuple[float, str | None]] = {}
+        """When a check was last good in an environment, and the version that it asked for; none after a bad answer."""
+        self.card: dict[str, list[Weights]] = {}
+        """What each point may show, by the card."""
+        self.answers: dict[str, tuple[str | None, str | None]] = {}
+        """The switch and the halt that whoever sent the request with this key had seen."""
+        self.keys: set[str | None] = set()
+        """Of the requests that are on record."""
 
     # --- the journal ---
 
     def entry(self, record: ev.Record) -> None:
         """An entry became durable."""
+        if record.key in self.answers and record.key not in self.keys:
+            self._is_answered(record.key, *self.answers[record.key])
         self._outcome_was_seen(record.event)
+        self._was_read(record.event)
         self.journal.entry(record)
+        if isinstance(record.event, DECIDES):
+            self.decided = self.now()
+        self.keys.add(record.key)
         match record.event:
             case ev.Requested(version=version):
-                self.version = version
+                self.version, self.begun_at = version, self.now()
                 self.proofs, self.accepted = Proofs(), set()
             case ev.Restarted() | ev.Resumed() | ev.Approved():
                 self.proofs = Proofs()
                 if isinstance(record.event, ev.Restarted):
+                    self.unread.clear()
                     self.lost = True
                     self.shown.clear()
             case ev.CheckAccepted(check=check):
@@ -73,7 +102,16 @@ class EffectLaws:
                 self.begun = False
             case ev.DeployNotMade(reason=reason) if self.begun and not self.journal.again:
                 broken(Law.ONCE_ONLY, f"a deployment that did begin is called not made: {reason}")
-            case ev.StepStarted(step="set_weights") | ev.RestoreStarted():
+            case ev.Watched():
+                self._watched()
+            case ev.WarmProven() if not any(real(one, self.journal.candidate) for one in self.journal.points.values()):
+                self._warm_was_smoked()
+            case ev.StepStarted(step="set_weights", point=str(point)):
+                self._looked_last(point)
+                self.sent.clear()
+                self.lost = False
+                self.shown.clear()
+            case ev.RestoreStarted():
                 self.sent.clear()
                 self.lost = False
                 self.shown.clear()
@@ -100,11 +138,74 @@ class EffectLaws:
             case _:
                 pass
 
+    def _is_answered(self, key: str, switch: str | None, halt: str | None) -> None:
+        """What a person asked for by what they saw comes true while it is still so."""
+        journal = self.journal
+        if (journal.switch, journal.halt) != (switch, halt):
+            broken(Law.SHOWN, f"{key} answered {switch}, {halt}; it is {journal.switch}, {journal.halt} now")
+
+    def _was_read(self, event: ev.Event) -> None:
+        """What is said of a balancer is what it showed at the last look."""
+        match event:
+            case ev.DriftSeen(point=point, seen=seen, what=""):
+                said = {point: seen}
+            case ev.DriftGone(point=point):
+                said = {point: self.journal.points[point]}
+            case ev.Adopted(weights=weights) | ev.Baseline(weights=weights):
+                said = dict(weights)
+            case _:
+                return
+        for name, one in said.items():
+            if not any(one.same_split(shown) for shown in self.shown[name][-1:]):
+                broken(Law.COMPARED, f"{type(event).__name__}: {name} showed {self.shown[name][-1:]}, not {one}")
+        if isinstance(event, ev.Baseline) and any(real(one, event.live) < 1 for one in event.weights.values()):
+            broken(Law.COMPARED, f"{event.live} is called live, shown is {event.weights}")
+
+    def _looked_last(self, point: str) -> None:
+        """Between the decision to write and its intent, health and gates were looked at once more."""
+        journal, proofs = self.journal, self.proofs
+        old = [one for one in journal.plan_points if proofs.healthy.get(one, -1.0) < self.decided]
+        carries = any(real(weights, journal.candidate) for weights in journal.points.values())
+        if journal.kind is Kind.DEPLOYMENT and carries:
+            asked = self.gate_checks - self.accepted
+            old += [name for name in asked if proofs.gates.get(name, -1.0) < self.decided]
+        if old:
+            broken(Law.PROVEN, f"{point} is about to be written, the last look at {old} was before that was decided")
+
+    def _watched(self) -> None:
+        """A time that counts as watched had looks in it, all of them good."""
+        journal, proofs, since = self.journal, self.proofs, self.now() - FRESH_SECONDS
+        old = [one for one in journal.plan_points if proofs.healthy.get(one, -1.0) < since]
+        if journal.kind is Kind.DEPLOYMENT:
+            old += [name for name in self.gate_checks - self.accepted if proofs.gates.get(name, -1.0) < since]
+        if old:
+            broken(Law.PROVEN, f"{journal.switch} is called watched, and nobody saw {old} good")
+
+    def _warm_was_smoked(self) -> None:
+        """An environment without traffic is failed back to after good smoke checks of what is on record there."""
+        candidate, since = self.journal.candidate, self.now() - SMOKE_SECONDS
+        for name in self.smoke_checks - self.accepted:
+            at, version = self.good.get((candidate, name), (-1e9, None))
+            if (self.version is not None or name in self.unversioned) and (at < since or version != self.version):
+                broken(Law.PROVEN, f"{candidate} is called proven without a good {name} of {self.version}: {at:.0f}")
+
     # --- the balancers ---
 
     def read(self, point: str, weights: Weights) -> None:
         """A balancer told its weights."""
         self.shown[point].append(weights)
+        self.unread.pop(point, None)
+
+    def not_read(self, point: str) -> None:
+        """A balancer gave no answer."""
+        since, journal = self.unread.setdefault(point, self.now()), self.journal
+        running = journal.switch is not None and not journal.halted and point in journal.plan_points
+        if running and self.now() - max(since, self.begun_at) > UNREAD_SECONDS:
+            broken(Law.DRIFT_SAID, f"{point} is unread since {since:.0f}, and {journal.switch} goes on")
+
+    def kept(self, present: Mapping[str, list[Weights]]) -> None:
+        """The card was written: what each point may show now."""
+        self.card = dict(present)
 
     def health(self, point: str, healthy: Mapping[str, float]) -> None:
         """A balancer told which part of each environment's targets is healthy."""
@@ -144,6 +245,9 @@ class EffectLaws:
         if point in self.sent:
             broken(Law.INTENT_FIRST, f"{point} is written twice on one intent")
         self.sent.add(point)
+        asked = self.journal.intents.get(point) or self.journal.restoring.get(point)
+        if asked is not None and not any(asked.same_split(one) for one in self.card.get(point, [])):
+            broken(Law.CARD, f"{point} is about to show {asked}, the card allows {self.card.get(point)}")
 
     def _proven(self, point: str) -> None:
         journal, proofs = self.journal, self.proofs
@@ -194,6 +298,11 @@ class EffectLaws:
         self.holds[environment] = None
         self.proofs = Proofs()
 
+    def runs(self, run: str, *, known: bool) -> None:
+        """By this name the command is found after a crash."""
+        if known:
+            broken(Law.ONCE_ONLY, f"{run} is begun a second time: what is found of it may be the first one's")
+
     def deploy_ends(self, environment: str, version: str | None, ok: bool) -> None:
         """It ended, or was ended."""
         self.running.discard(environment)
@@ -201,6 +310,9 @@ class EffectLaws:
 
     def checked(self, name: str, environment: str, version: str | None, ok: bool) -> None:
         """A check answered."""
+        self.good.pop((environment, name), None)
+        if ok:
+            self.good[environment, name] = (self.now(), version)
         if environment != self.journal.candidate or (version is not None and version != self.version):
             return
         if name in self.smoke_checks:

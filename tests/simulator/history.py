@@ -19,12 +19,12 @@ from bluegreen.core.state import ServiceState
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import StoreError
 from bluegreen.fleet import Fleet
-from bluegreen.model import Condition
+from bluegreen.model import Condition, Kind
 from bluegreen.warm import WarmKeeper
 from tests.faults.points import PointedStore, PointedWorkshop
 from tests.invariants import DAEMON, Law, LawBroken, broken
 from tests.simulator import needless
-from tests.simulator.effects import TOLD_SECONDS
+from tests.simulator.effects import FRESH_SECONDS, TOLD_SECONDS
 from tests.simulator.people import OtherHands, People
 from tests.simulator.weather import Fault
 from tests.simulator.world import World
@@ -32,7 +32,8 @@ from tests.virtual import VirtualLoop
 
 OBSERVE_EVERY = 15.0
 LIVES_MAX = 200
-HOLD_SECONDS = 3600.0
+HOLD_SECONDS, NIGHT_SECONDS = 120.0, 7200.0
+"""A halt is held for as long as that with every look taken, and through a night in which the host slept."""
 ROUNDS_MAX = 12
 PATIENCE_SECONDS = 7200.0
 """How long after the storm a switch may take to come to its end, to a halt, or to a wait for a person."""
@@ -100,7 +101,10 @@ async def _history(seed: int, shown: Callable[[World], None]) -> Result:
             raise world.witness.broken
         if ended:
             break
-        await asyncio.sleep(world.dice.uniform(0.1, 20.0))
+        ended_at = world.time()
+        down = world.weather.strikes(Fault.HOST_DOWN)
+        await asyncio.sleep(world.dice.uniform(600.0, 5400.0) if down else world.dice.uniform(0.1, 20.0))
+        over += world.time() - ended_at if down else 0.0
     return await _result(seed, world, lives, crashed_at)
 
 
@@ -109,7 +113,7 @@ async def _live(world: World, life: Life, over: float) -> bool:
     store = PointedStore(world.journal, life.reached)
     engine = ServiceEngine(
         world.setup(), store, world.clock, PointedWorkshop(world, life.reached), lambda _: None,
-        lambda: f"{next(world.ids):06}", OBSERVE_EVERY, None, (WarmKeeper(world.clock).run,),
+        lambda: f"{next(world.ids):06}", OBSERVE_EVERY, world.card, (WarmKeeper(world.clock).run,),
     )  # fmt: skip
     fleet, ended = Fleet([engine], store, world.clock), False
     try:
@@ -162,6 +166,7 @@ async def _aftermath(world: World, engine: ServiceEngine, people: People) -> Non
     await _until(world, engine, lambda: not _running(engine.state), PATIENCE_SECONDS)
     await _told(world, engine)
     await _held(world, engine)
+    await _still_watched(world, engine)
     for number in range(ROUNDS_MAX):
         if engine.state.open_switch is None and not engine.state.drift and not engine.state.unsettled:
             break
@@ -200,11 +205,27 @@ async def _held(world: World, engine: ServiceEngine) -> None:
         return
     truth = {name: one.truth for name, one in world.balancers.items()}
     await asyncio.sleep(HOLD_SECONDS)
+    world.loop.sleeps(NIGHT_SECONDS)
+    engine._wake.set()  # whatever wakes the loop: it finds the same
+    await asyncio.sleep(HOLD_SECONDS)
     now = engine.state.open_switch
     if now is None or now.condition is not Condition.HALTED or now.id != switch.id:
         broken(Law.HALT_HOLDS, f"{switch.halt and switch.halt.id} ended by itself: {now}")
     if truth != {name: one.truth for name, one in world.balancers.items()}:
         broken(Law.HALT_HOLDS, f"weights moved while {switch.id} was halted")
+
+
+async def _still_watched(world: World, engine: ServiceEngine) -> None:
+    """While a person is awaited, a candidate that has traffic is looked at as before."""
+    switch = engine.state.open_switch
+    if switch is None or switch.condition is not Condition.PAUSED or not engine.state.share(switch.candidate):
+        return
+    await asyncio.sleep(HOLD_SECONDS)
+    ages = [world.time() - world.laws.proofs.healthy.get(point, -1e9) for point in switch.plan.points]
+    if switch.kind is Kind.DEPLOYMENT and not world.laws.gate_checks <= switch.accepted:
+        ages.append(world.time() - world.laws.proofs.gates.get("errors", -1e9))
+    if max(ages) > FRESH_SECONDS and engine.state.open_switch == switch:
+        broken(Law.PROVEN, f"{switch.id} is {switch.condition}, and nobody looks at {switch.candidate}")
 
 
 def _running(state: ServiceState) -> bool:

@@ -14,20 +14,22 @@ from typing import Any
 
 from bluegreen import book, observe
 from bluegreen import engine as the_engine
+from bluegreen.book import keep_nothing
 from bluegreen.core import admit as ad
-from bluegreen.core import decide, phases
+from bluegreen.core import decide, drift, phases
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import OutcomeUnknown, StoreError
 from bluegreen.model import DAEMON, WHOLE, Cause, Condition, Phase, Weights
-from bluegreen.steps import looks, shift
+from bluegreen.steps import looks, shift, smoke, watch
 from tests.invariants import Law
 
 sound_next, sound_apply = decide.next_step, phases.apply
 sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
 sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
 sound_halted, sound_rest = looks.halted, ServiceEngine._rest
+sound_shift, sound_take_in, sound_judge = decide._shift, book.Book.take_in, drift.judge
 
 
 @dataclass(frozen=True)
@@ -205,6 +207,71 @@ def _lets_the_warm_go(state, record):
     return replace(after, warm={}) if isinstance(record.event, ev.Resumed) else after
 
 
+def _skips_steps(state, switch):
+    return decide._write(state, switch, WHOLE) or sound_shift(state, switch)
+
+
+def _asks_nobody(state, switch):
+    """No approval, no wait."""
+    step = sound_shift(state, switch)
+    waits = isinstance(step, st.Watch) or (isinstance(step, st.Conclude) and isinstance(step.event, ev.ApprovalAwaited))
+    return st.Conclude(ev.StepReached(switch.index)) if waits else step
+
+
+def _takes_any_answer(request, state):
+    return None
+
+
+async def _keeps_no_card_of_intents(self, records):
+    """Only what was done stands on the card."""
+    keep = self._keep
+    self._keep = keep_nothing if isinstance(records[-1].event, ev.StepStarted) else keep
+    try:
+        return await sound_take_in(self, records)
+    finally:
+        self._keep = keep
+
+
+async def _looks_no_last_time(switch, state, ports):
+    """It was well a moment ago."""
+    return
+
+
+async def _watches_no_gates(switch, ports, due):
+    return
+
+
+async def _watches_no_health(self):
+    self.due = asyncio.get_running_loop().time() + 2.0
+
+
+async def _believes_the_warm_one(switch, ports, proven):
+    return ()
+
+
+def _goes_on_unread(*_):
+    return ()
+
+
+def _adopts_by_itself(state, seen, wrong=None, good_at=None):
+    """What is shown must be what somebody wanted."""
+    moved = {n: w for n, w in seen.items() if w and n in state.points and not w.same_split(state.points[n].native)}
+    return (
+        (ev.Adopted(moved),) if moved and not state.in_doubt else sound_judge(state, seen, wrong or {}, good_at or {})
+    )
+
+
+def _aborts_what_failed(state, now, trouble=None):
+    switch = state.open_switch
+    if switch is not None and switch.halt is not None and not state.share(switch.candidate):
+        return st.Conclude(ev.Aborted())
+    return sound_next(state, now, trouble)
+
+
+def _protects_nothing(state, switch, now):
+    return ev.KeptWarm(None, None)
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("rolls back", (Law.NO_WAY_BACK,), the_engine, "next_step", _rolls_back_when_halted),
     Mutant("ends halts by itself", (Law.HALT_HOLDS,), ServiceEngine, "observe", _ends_halts_by_itself),
@@ -230,4 +297,17 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("stops late", (Law.ENDS,), ServiceEngine, "stop", _stops_late),
     Mutant("lets the warm go in memory", (Law.REPLAYED,), book, "apply", _lets_the_warm_go),
     Mutant("forgets keys", (Law.ONE_SWITCH,), book, "apply", _forgets_keys),
+    Mutant("skips steps", (Law.PLANNED,), decide, "_shift", _skips_steps),
+    Mutant("asks nobody", (Law.PLANNED,), decide, "_shift", _asks_nobody),
+    Mutant("takes any answer", (Law.SHOWN,), ad, "_answers_this_halt", _takes_any_answer),
+    Mutant("keeps no card of intents", (Law.CARD,), book.Book, "take_in", _keeps_no_card_of_intents),
+    Mutant("looks no last time", (Law.PROVEN,), shift, "ready", _looks_no_last_time),
+    Mutant("watches no gates", (Law.PROVEN,), watch, "_gates", _watches_no_gates),
+    Mutant("watches no health", (Law.PROVEN,), watch._Health, "look", _watches_no_health),
+    Mutant("believes the warm one", (Law.PROVEN,), smoke, "_smoke_warm", _believes_the_warm_one),
+    Mutant("goes on unread", (Law.DRIFT_SAID,), observe, "unreadable", _goes_on_unread),
+    Mutant("adopts by itself", (Law.COMPARED,), observe, "judge", _adopts_by_itself),
+    Mutant("goes back by an old word", (Law.NAMED,), phases, "WORD_SECONDS", float("inf")),
+    Mutant("aborts what failed", (Law.NAMED,), the_engine, "next_step", _aborts_what_failed),
+    Mutant("protects nothing", (Law.WARM_STAYS,), decide, "_keep_warm", _protects_nothing),
 )  # fmt: skip

@@ -34,7 +34,7 @@ NEEDED: dict[Cause, frozenset[Fault]] = {
         {Fault.AWAY, Fault.CREDENTIALS, Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.REQUEST_LATE}
     ),
     Cause.INTERRUPTED: frozenset(
-        {Fault.CRASH, Fault.RESTART, Fault.APPEND_UNKNOWN, Fault.DISK_FULL, Fault.DEPLOY_LOST}
+        {Fault.CRASH, Fault.RESTART, Fault.HOST_DOWN, Fault.APPEND_UNKNOWN, Fault.DISK_FULL, Fault.DEPLOY_LOST}
     ),
     Cause.BUG: frozenset({Fault.CHECK_RAISES, Fault.DRIVER_RAISES}),
 }  # fmt: skip

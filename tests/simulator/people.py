@@ -35,41 +35,69 @@ class People:
                 await asyncio.gather(self.ask(verb), self.ask(self._dice.choice([verb, self._fancied()])))
             elif self._world.weather.strikes(Fault.REPEATED):
                 await self._twice(verb)
+            elif self._world.weather.strikes(Fault.LATE_WORD):
+                await self._late(verb)
             else:
                 await self.ask(verb)
 
-    async def ask(self, verb: str, key: str | None = None) -> Switch | None:
+    async def ask(
+        self, verb: str, key: str | None = None, halt: str | None = None, plan: str | None = None
+    ) -> Switch | None:
         """Ask for a verb; gives the switch it led to, None where it was refused or nothing began."""
+        key = key or f"key-{next(self._world.ids)}"
         ask = Ask(Actor("uid:1000(ann)"), "as they like", key, key)
         try:
-            led_to = await self._asked(verb, ask)
+            led_to = await self._asked(verb, ask, halt, plan)
         except StoreError:
             return None  # nobody was told that it is done
         except BlueGreenError:
             return None
+        if key not in self._world.laws.keys:
+            broken(Law.ACKNOWLEDGED, f"{verb} was acknowledged and is not in the journal")
         if led_to is not None and verb in ("deploy", "failback"):
             self._world.acknowledged.add(led_to.id)
         return led_to
 
-    async def _asked(self, verb: str, ask: Ask) -> Switch | None:
+    async def _late(self, verb: str) -> None:
+        """Somebody answers what they were shown a while ago: it counts while it is still so."""
+        journal, key = self._world.laws.journal, f"key-{next(self._world.ids)}"
+        if verb == "failback":
+            plan = (await self._fleet.failback_plan("web")).id or None
+            seen = (journal.switch, journal.halt)
+        else:
+            plan, seen = None, (journal.switch, journal.halt)
+        if (journal.halt if verb != "failback" else plan) is None:
+            await self.ask(verb)
+            return
+        self._world.laws.answers[key] = seen
+        halt = journal.halt
+        for _ in range(self._dice.randrange(3)):  # somebody else does not wait for them
+            await self._world.pause(20.0)
+            await self.ask(self._fancied())
+        await self._world.pause(20.0)
+        await self.ask(verb, key, halt, plan)
+
+    async def _asked(self, verb: str, ask: Ask, halt: str | None, plan: str | None) -> Switch | None:
         if verb == "deploy":
             version = f"v{self._dice.randrange(100)}"
-            return await self._fleet.deploy("web", version, ask, replace_warm=self._dice.random() < 0.3)
+            return await self._fleet.deploy("web", version, ask, replace_warm=self._dice.random() < 0.3, halt=halt)
         if verb == "failback":
             try:
-                return await self._fleet.failback("web", None, ask)
+                return await self._fleet.failback("web", plan, ask)
             except BadRequest as missing:  # they read what is not safe, and go on
-                return await self._fleet.failback("web", None, ask, acknowledge=list(missing.errors), confirm="web")
+                return await self._fleet.failback("web", plan, ask, acknowledge=list(missing.errors), confirm="web")
         check = ""
         if verb == "accept" and (switch := self._engine.state.open_switch) is not None and switch.halt is not None:
             check = next((finding.check for finding in switch.halt.failed()), "")
-        return await self._fleet.ask("web", verb, ask, check=check)
+        return await self._fleet.ask("web", verb, ask, check=check, halt=halt)
 
     async def _twice(self, verb: str) -> None:
         """A client that got no answer sends the same request again."""
         key = f"key-{next(self._world.ids)}"
         first = await self.ask(verb, key)
         await self._world.pause(10.0)
+        if self._dice.random() < 0.5:  # another one's word comes between
+            await self.ask(self._fancied())
         again = await self.ask(verb, key)
         if verb in ("deploy", "failback") and first is not None and again is not None and first.id != again.id:
             broken(Law.ONE_SWITCH, f"one request led to {first.id} and to {again.id}")

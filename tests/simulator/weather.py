@@ -45,12 +45,16 @@ class Fault(StrEnum):
     OPERATOR = "operator at a bad moment"
     TWO_OPERATORS = "two operators at once"
     REPEATED = "the same request twice"
+    HOST_DOWN = "host down for long"
+    LATE_WORD = "answer to what was shown a while ago"
 
 
-ALWAYS = (Fault.OPERATOR,)
+ALWAYS = (Fault.OPERATOR, Fault.LATE_WORD, Fault.HOST_DOWN)
 ODDS_MAX = {
     Fault.CRASH: 0.02,
     Fault.RESTART: 0.3,
+    Fault.LATE_WORD: 0.5,
+    Fault.HOST_DOWN: 0.5,
     Fault.DEPLOY_LOST: 0.5,
     Fault.DISK_FULL: 0.05,
     Fault.APPEND_UNKNOWN: 0.05,

@@ -11,11 +11,14 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
+from bluegreen.cards import CardKeeper
 from bluegreen.core.events import Entry, Record
 from bluegreen.core.failback_facts import Clients
+from bluegreen.core.state import ServiceState
 from bluegreen.errors import (
     AccessDenied,
     AppendUnknown,
@@ -32,10 +35,12 @@ from bluegreen.store.memory import MemoryStore
 from tests.invariants import LawBroken
 from tests.simulator.effects import EffectLaws
 from tests.simulator.weather import Fault, Weather
-from tests.virtual import START
+from tests.virtual import START, VirtualLoop
 
 ANSWER_SECONDS = 5.0
 """The longest that a call to a balancer takes."""
+UNVERSIONED = frozenset({"orders"})
+"""Smoke checks that need no version."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def layout(dice: Random) -> Layout:
     again = dice.random() < 0.5
     wait = dice.choice([0.0, 8.0, 20.0, None])
     plan = Plan(points, steps, wait, dice.choice([0.0, 20.0]), dice.choice([0.0, 600.0]), again)
-    failback = Plan(points, dice.choice([(WHOLE,), (500, WHOLE)]))
+    failback = Plan(points, dice.choice([(WHOLE,), (500, WHOLE)]), dice.choice([0.0, 20.0]), dice.choice([0.0, 20.0]))
     environments = ("blue", "green", "red")[: dice.choice([2, 2, 3])]
     return Layout(points, environments, plan, failback, dice.choice([0.0, 0.0, 3.0]), dice.choice([1, 3]))
 
@@ -100,6 +105,23 @@ class Journal(MemoryStore):
         return entries
 
 
+class Card(CardKeeper):
+    """A card that writes no file: the laws read what each point may show by it, before anything is done."""
+
+    def __init__(self, laws: EffectLaws, clock: Clock) -> None:
+        super().__init__(Path("nowhere"), "web", "{}", clock)
+        self._laws = laws
+
+    async def keep(self, state: ServiceState, head: Entry) -> None:
+        doubt = state.in_doubt
+        self._laws.kept(
+            {
+                name: [point.native, *([doubt[name].expected, doubt[name].target] if name in doubt else [])]
+                for name, point in state.points.items()
+            }
+        )
+
+
 class Witness:
     """Hands everything on to the laws, and keeps what they say first: the engine may take it for a defect of a port."""
 
@@ -112,9 +134,9 @@ class Witness:
         if not callable(told):
             return told
 
-        def tell(*args: Any) -> None:
+        def tell(*args: Any, **named: Any) -> None:
             try:
-                told(*args)
+                told(*args, **named)
             except LawBroken as law:
                 self.broken = self.broken or law
                 raise
@@ -126,14 +148,18 @@ class World:
     """Everything outside of the daemon, and ports.Workshop for it."""
 
     def __init__(self, seed: int) -> None:
-        self.dice = Random(seed)
-        self.time = asyncio.get_running_loop().time
+        self.dice, loop = Random(seed), asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        self.loop, self.time = loop, loop.time
         self.layout = layout(self.dice)
         self.weather = Weather(self.dice, self.dice.randrange(1, 7))
-        self.witness = Witness(EffectLaws(frozenset({"orders", "version"}), frozenset({"errors"}), self.time))
+        self.witness = Witness(
+            EffectLaws(frozenset({"orders", "version"}), UNVERSIONED, frozenset({"errors"}), self.time)
+        )
         self.laws: EffectLaws = self.witness  # type: ignore[assignment] # everything is told to the laws through it
         self.acknowledged: set[str] = set()
         self.clock, self.journal = Clock(self.time), Journal(self.weather, self.laws)
+        self.card = Card(self.laws, self.clock)
         self.ids = itertools.count()
         self.ill: set[str] = set()
         self.denied_until = 0.0
@@ -159,7 +185,7 @@ class World:
             balancers=dict(self.balancers),
             deployer=Deployer(self),
             smoke=(self.checks["orders"], self.checks["version"]),
-            smoke_unversioned=frozenset({"orders"}),
+            smoke_unversioned=UNVERSIONED,
             gates=(self.checks["errors"],),
             guards=(),
             health=Enough(share=1000),
@@ -212,7 +238,11 @@ class Balancer:
         return Weights.of({name: split.get(name, 0) for name in self._world.layout.environments})
 
     async def read(self) -> Weights:
-        await self._reachable()
+        try:
+            await self._reachable()
+        except (Unreachable, AccessDenied, Throttled):
+            self._world.laws.not_read(self.point)
+            raise
         shown = self._shown()
         self.told = (shown, self._world.time())
         self._world.laws.read(self.point, shown)
@@ -333,6 +363,7 @@ class Deployer:
             outcome = DeployOutcome(False, "ended with 3")
         elif world.weather.strikes(Fault.DEPLOY_LOST):
             outcome = None
+        world.laws.runs(run, known=run in world.commands)
         command = world.commands[run] = Command(scene, world.time() + takes, outcome)
         asyncio.get_running_loop().call_later(takes, world.command_ends, command)
         return await self._ended(command) or DeployOutcome(False, "lost")
