@@ -15,7 +15,7 @@ from bluegreen.config import guards, schema
 from bluegreen.config.checks import AT_AWS
 from bluegreen.config.load import config_hash, service_from_json, service_json
 from bluegreen.config.notify import Notifier
-from bluegreen.config.secrets import remember
+from bluegreen.config.secrets import remember, remember_environment
 from bluegreen.config.units import tenths
 from bluegreen.deployers import open_deployer
 from bluegreen.flags import Sources as FlagSources
@@ -73,6 +73,7 @@ class Bench:
         """See ports.Workshop."""
         service = service_from_json(setup.config)
         remember(setup.config)
+        remember_environment()
         context = Context(self.state_directory, service.service, setup.environments, self.aws, demands(service))
         opened = [CountedBalancer(open_balancer(point, context), self.called) for point in service.switch_points]
         balancers: dict[str, Balancer] = {balancer.point: balancer for balancer in opened}

@@ -111,6 +111,6 @@ async def whole_body(answer: aiohttp.ClientResponse, most: int = ANSWER_BYTES_MA
 
 
 def excerpt(text: str, secrets: list[str]) -> str:
-    """The beginning of a text, without the secrets that were sent."""
-    text = redacted(text, secrets)
+    """The beginning of a text, without the secrets that were sent, and without what looks like any."""
+    text = redacted(redacted(text, secrets, strangers=False)[: 4 * EXCERPT_MAX])  # it may be a whole page, in one line
     return text if len(text) <= EXCERPT_MAX else text[:EXCERPT_MAX] + " …"

@@ -12,14 +12,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bluegreen.config.draft import texts
-from bluegreen.config.secrets import REFERENCE
+from bluegreen.config.secrets import REFERENCE, names_a_secret
 from bluegreen.config.words import Note
 from bluegreen.config.yaml import Place
 
 _WANTED = "wanted a reference ${env:NAME}, ${file:PATH} or ${credential:NAME}"
 _HEADERS = {"authorization", "proxy-authorization", "x-api-key", "x-auth-token", "cookie"}
-_VARIABLE = re.compile(r"TOKEN|PASSWORD|SECRET|KEY", re.IGNORECASE)
-_NAMES_A_PLACE = re.compile(r"_(FILE|PATH|DIR|URL|ID)$", re.IGNORECASE)
 _USERINFO = re.compile(r"\w+://[^/@\s:]*:[^/@\s]+@")
 _NAMES = {
     "env": re.compile(r"[A-Za-z_][A-Za-z0-9_]*"),
@@ -86,6 +84,5 @@ def _in_clear(place: Place, text: str) -> Iterator[Note]:
     section, name = place[-2], str(place[-1])
     if not text or "${" in text:
         return
-    secret = _VARIABLE.search(name) and not _NAMES_A_PLACE.search(name)
-    if name.lower() in _HEADERS if section == "headers" else secret:
+    if name.lower() in _HEADERS if section == "headers" else names_a_secret(name):
         yield Note(place, f"secrets never stand in clear; {_WANTED}")

@@ -17,6 +17,9 @@ REFERENCE = re.compile(r"\$\{(env|file|credential):([^}]+)\}")
 _SECRET_BYTES_MAX = 65536
 WORD_MAX = 5
 """What is no longer than this is hidden only where it was used: `true` or `8080` would be missed everywhere else."""
+_GIVEN_MIN = 8
+_VARIABLE = re.compile(r"TOKEN|PASSWORD|PASSPHRASE|SECRET|KEY", re.IGNORECASE)
+_NAMES_A_PLACE = re.compile(r"_(FILE|PATH|DIR|URL|ID)$", re.IGNORECASE)
 _resolved: set[str] = set()
 
 
@@ -42,6 +45,18 @@ def remember(text: str) -> None:
     for reference in references(text):
         with contextlib.suppress(SecretMissing):
             resolve(reference)
+
+
+def remember_environment() -> None:
+    """What this process was given under a name that says it is a secret: its programs have it too, and print it."""
+    for name, value in os.environ.items():
+        if names_a_secret(name) and len(value) >= _GIVEN_MIN and not value.startswith("/"):
+            _resolved.add(value)
+
+
+def names_a_secret(variable: str) -> bool:
+    """Whether a variable of that name holds a secret, and not merely the place of one."""
+    return bool(_VARIABLE.search(variable)) and not _NAMES_A_PLACE.search(variable)
 
 
 def resolved() -> frozenset[str]:

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import functools
 import json
-from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
+from bluegreen.config import patterns
+from bluegreen.config.patterns import base64_forms
 from bluegreen.config.placeholders import fill
 from bluegreen.config.secrets import REFERENCE, WORD_MAX, resolve, resolved
 
 HIDDEN = "***"
-_URL_SAFE = str.maketrans("+/", "-_")
+_LINE_MIN = 12
+"""What is shorter in a secret of several lines may stand anywhere: it is no secret by itself."""
 
 
 def filled(texts: Mapping[str, str], names: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
@@ -33,28 +35,28 @@ def filled(texts: Mapping[str, str], names: Mapping[str, str]) -> tuple[dict[str
     return made, [secret for secret in secrets if secret]
 
 
-def redacted(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text without these secrets and without any other that this process has used, be they plain, in base64, in a
-    URL, or written as a text of JSON or Python."""
-    forms = {form for secret in {*secrets, *resolved()} for form in _forms(secret)}
+def redacted(text: str, secrets: Iterable[str] = (), *, strangers: bool = True) -> str:
+    """The text without these secrets and without any other that this process has used, be they plain, in base64, in
+    hexadecimal, in a URL, or written as a text of JSON or Python; and, unless told otherwise, without what looks like
+    somebody else's (`strangers`) and without pieces of long ones: indented, wrapped, cut."""
+    known = {*secrets, *resolved()}
+    forms = {form for secret in known for form in _forms(secret)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, HIDDEN)
-    return text
+    if not strangers:
+        return text
+    long = [secret for secret in known if len(secret) >= patterns.LONG_MIN]
+    return patterns.hidden(patterns.without_pieces(text, long, HIDDEN) if long else text, HIDDEN)
 
 
 @functools.lru_cache(1024)
 def _forms(secret: str) -> frozenset[str]:
-    quoted = {json.dumps(secret), json.dumps(secret, ensure_ascii=False), repr(secret)}
-    plain = {secret, *(one[1:-1] for one in quoted)}
+    lines = {line.strip() for line in secret.splitlines()} if "\n" in secret else set()
+    wholes = {secret, *(line for line in lines if len(line) >= _LINE_MIN and not line.startswith("-----"))}
+    quoted = {form for one in wholes for form in (json.dumps(one), json.dumps(one, ensure_ascii=False), repr(one))}
+    plain = {*wholes, *(one[1:-1] for one in quoted)}
     if len(secret) > WORD_MAX:
-        plain |= {quote(secret), quote(secret, safe=""), quote_plus(secret), *_base64(secret.encode())}
+        raw = secret.encode()
+        plain |= {quote(secret), quote(secret, safe=""), quote_plus(secret), *base64_forms(raw)}
+        plain |= {raw.hex(), raw.hex().upper()}
     return frozenset(form for form in plain if form)
-
-
-def _base64(secret: bytes) -> Iterator[str]:
-    """What stays the same of its base64, wherever in a text it begins: `user:secret` is coded as one."""
-    for before in range(3):
-        coded = b64encode(b"\0" * before + secret).decode().rstrip("=")
-        sure = coded[-(-before * 8 // 6) : (before + len(secret)) * 8 // 6]
-        yield sure
-        yield sure.translate(_URL_SAFE)

@@ -20,14 +20,16 @@ from pathlib import Path
 from uuid import uuid4
 
 from bluegreen import durable, processes
+from bluegreen.config.secrets import resolved
 from bluegreen.config.values import redacted
 from bluegreen.deployers import keeper
 from bluegreen.processes import Finished
 
 LOOK_EVERY = 0.2
 TELL_EVERY = 1.0
-SLACK_SECONDS = 10.0
-"""How much longer than its command's time a keeper has: to start, to end a whole tree, and to write that down."""
+SLACK_SECONDS = 30.0
+"""How much longer than its command's time a keeper has: to start, to end a whole tree, and to write that down; on a
+host that is busy with many others too: what became of a command is not to be lost for want of seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,7 @@ class Runs:
         run = Run(file.name.split(".")[2], uuid4().hex, 0, 0, command, timeout)
         durable.write(file, json.dumps(asdict(run)))
         job = keeper.Job(
-            list(argv), timeout, variables, directory, list(secrets), processes.OUTPUT_MAX,
+            list(argv), timeout, variables, directory, sorted({*secrets, *resolved()}), processes.OUTPUT_MAX,
             str(_result_of(file).resolve()),
         )  # fmt: skip
         source, sink = os.pipe()

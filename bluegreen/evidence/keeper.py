@@ -73,10 +73,9 @@ class EvidenceKeeper:
             "halted_at": halt.at.isoformat(), "sealed_at": self._clock.now().isoformat(), "late": late,
             "missing": missing, "conclusions": conclusions,
         }  # fmt: skip
-        parts = dict(sources.as_part(name, one) for name, one in found.items())
-        digest, error = "", ""
+        digest, error, parts = "", "", [sources.part_name(name, one) for name, one in found.items()]
         try:
-            digest = await self._beside(self._keep, about, parts)
+            digest = await self._beside(self._keep, about, found)
         except OSError as trouble:
             error = f"nothing could be kept: {trouble.strerror or trouble}"
         sealed = EvidenceSealed(halt.id, digest, tuple(parts), missing, conclusions, late, error)
@@ -85,7 +84,8 @@ class EvidenceKeeper:
         except NotWritten:  # the bundle is there all the same; the journal has no room to say so
             self._over.add(halt.id)
 
-    def _keep(self, about: Mapping[str, Any], parts: Mapping[str, bytes]) -> str:
+    def _keep(self, about: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+        parts = dict(sources.as_part(name, one) for name, one in found.items())  # secrets are looked for in all of it
         digest = self._vault.keep(about, parts)
         self._vault.prune({digest, *self._needed()})
         return digest

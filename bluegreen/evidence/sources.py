@@ -21,6 +21,7 @@ from bluegreen.config.load import service_from_json
 from bluegreen.config.placeholders import fill
 from bluegreen.core import events as ev
 from bluegreen.core.codec import encode
+from bluegreen.core.notes.evidence import SHARED
 from bluegreen.core.notes.flags import differences
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.errors import BalancerError
@@ -148,7 +149,7 @@ def _conclusion(finding: Finding, live: str, candidate: str) -> str:
         return f"{finding.check} was asked again of {live}: {finding.summary}"
     if finding.ok:
         return f"{finding.check} is good on {live}: the check itself works, the fault is {candidate}'s"
-    return f"{finding.check} fails on {live} too ({finding.summary}): look at what both share, or at the check itself"
+    return f"{finding.check} fails on {live} too ({finding.summary}): {SHARED}"
 
 
 def _failed_checks(scene: Scene) -> list[Check]:
@@ -302,12 +303,15 @@ def all_of(config: str) -> dict[str, Source]:
     return {**SOURCES, **{f"command-{one.name}": own_command(one) for one in own}}
 
 
+def part_name(name: str, found: Any) -> str:
+    """The file that a source's answer is kept in."""
+    return f"{name}.txt" if isinstance(found, str) else f"{name}.json"
+
+
 def as_part(name: str, found: Any) -> tuple[str, bytes]:
-    """The file that a source's answer is kept in, without secrets."""
-    if isinstance(found, str):
-        return f"{name}.txt", values.redacted(found).encode()
-    text = json.dumps(found, indent=1, ensure_ascii=False, default=str)
-    return f"{name}.json", values.redacted(text).encode()
+    """That file with what is in it, without secrets."""
+    text = found if isinstance(found, str) else json.dumps(found, indent=1, ensure_ascii=False, default=str)
+    return part_name(name, found), values.redacted(text).encode("utf-8", "replace")
 
 
 def _finding(one: Finding) -> dict[str, Any]:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from bluegreen.core.state import ServiceState
 
 BUNDLES_MAX = 300
+SHARED = "look at what both share, or at the check itself"
+"""How a conclusion ends where the same check fails on the live side too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Evidence:
     """The bundles by halt, oldest first; the last BUNDLES_MAX."""
 
     bundles: Mapping[str, Sealed] = field(default_factory=dict)
+
+    def shared(self, halt: str) -> tuple[str, ...]:
+        """The conclusions of a halt that say that a failed check fails on the live side too."""
+        sealed = self.bundles.get(halt)
+        return tuple(one for one in sealed.event.conclusions if one.endswith(SHARED)) if sealed is not None else ()
 
     def of_switch(self, switch: str) -> tuple[str, ...]:
         """The halts of a switch that have a bundle, oldest first."""
