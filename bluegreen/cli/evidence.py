@@ -44,7 +44,7 @@ def evidence(settings: Settings, service: str, switch: str | None, output: Path 
 
 
 def evidence_line(switch: Document, ink: Ink) -> list[str]:
-    """One line for a halt's screen, and the sentences about the same checks on the live side."""
+    """One line for a halt's screen."""
     kept = switch.get("evidence")
     if not kept:
         return []
@@ -55,7 +55,13 @@ def evidence_line(switch: Document, ink: Ink) -> list[str]:
     missing = f", {len(kept['missing'])} sources gave nothing" if kept["missing"] else ""
     command = f"bluegreen evidence {switch['service']}"
     told = f"  evidence  {kept['digest'][:SHORT]}  {len(kept['parts'])} parts{missing}: {command}"
-    return [*(line for one in kept["conclusions"] for line in hanging("  ", one)), told]
+    return [told]
+
+
+def conclusion_lines(switch: Document) -> list[str]:
+    """What the same checks showed on the live side."""
+    kept = switch.get("evidence") or {}
+    return [line for one in kept.get("conclusions", ()) for line in hanging("  ", one)]
 
 
 def _last(client: Client, service: str) -> str:

@@ -11,7 +11,7 @@ import click
 from bluegreen.cli import service_lines
 from bluegreen.cli.claim import claim_lines
 from bluegreen.cli.debt_lines import debt_lines
-from bluegreen.cli.evidence import evidence_line
+from bluegreen.cli.evidence import conclusion_lines, evidence_line
 from bluegreen.cli.findings import finding_lines, hanging, option_lines, refused_lines
 from bluegreen.cli.lessons import seen_lines
 from bluegreen.cli.screen import Ink
@@ -95,6 +95,7 @@ def _what_happened(switch: Document, ink: Ink) -> list[str]:
     version = switch["version"] or "an unnamed version"
     told = hanging("  ", f"{switch['kind']} {switch['id']} of {version} to {switch['candidate']}, at {switch['step']}.")
     told += hanging("  ", halt["summary"])
+    told += conclusion_lines(switch)
     told += hanging("  ", halt["advice"]) if halt.get("advice") else []
     told += finding_lines(halt["findings"], ink)
     told += seen_lines(halt, ink)

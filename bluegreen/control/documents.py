@@ -23,7 +23,7 @@ from bluegreen.control.values import shares, time
 from bluegreen.core.codec import encode
 from bluegreen.core.drift import why_unknown
 from bluegreen.core.events import Entry
-from bluegreen.core.halts import options
+from bluegreen.core.halts import advised, options
 from bluegreen.core.requests import Frozen
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.engine import ServiceEngine
@@ -292,7 +292,7 @@ def _halt(halt: Halt, state: ServiceState) -> Document:
         "phase": halt.phase,
         "cause": halt.cause,
         "summary": halt.summary,
-        "advice": halt.advice,
+        "advice": advised(halt, state),
         "findings": [finding(one) for one in halt.findings],
         "output": halt.output,
         "lessons": lessons_documents.of_halt(state, halt.id),

@@ -20,7 +20,7 @@ from bluegreen.core.ahead import Moved
 from bluegreen.core.durations import AT_ONCE, OPEN_ENDED, Expected, expected
 from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Frozen
-from bluegreen.core.state import ServiceState, Switch
+from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.core.ways import ORDER, Option, Scene, Way
 from bluegreen.errors import Refused
 from bluegreen.model import WHOLE, Cause, Condition, Finding, Kind, Phase, Plan, Weights
@@ -42,6 +42,16 @@ def options(
     scene = Scene(state, tuple(environments), deployment or at_once, failback or at_once, now, frozen, readiness)
     made = [*(_option(scene, way) for way in _ways(scene)), *_flags(state)]
     return tuple(sorted(made, key=lambda option: (not option.lawful, ORDER.index(option.verb))))
+
+
+def advised(halt: Halt, state: ServiceState) -> str:
+    """What to do first. Where all that failed fails on the live side too, nothing that this switch can do mends it."""
+    if not halt.failed() or len(state.notes.evidence.shared(halt.id)) < len(halt.failed()):
+        return halt.advice
+    return (
+        "it fails on the live side too: mend what both sides share, or the check itself, then `resume`; "
+        "to move traffic mends nothing"
+    )
 
 
 def _flags(state: ServiceState) -> Iterator[Option]:

@@ -19,16 +19,24 @@ NONE = "none"
 def staying(state: ServiceState) -> str:
     """What it means that everything stays as it is."""
     switch = state.open_switch
-    share = state.share(switch.candidate) if switch is not None else 0
+    share = shown(state, switch.candidate) if switch is not None else 0
     if switch is None or not share:
         return "none: nobody but the checks reaches the candidate"
     return f"{percent(share)} of the traffic stays on {switch.candidate}, with whatever is wrong there"
 
 
+def shown(state: ServiceState, environment: str) -> int:
+    """The environment's largest share over all switch points (tenths of a percent): as the balancers show it, where
+    another hand has set another one than is on record."""
+    seen = [drift.seen.share(environment) for drift in state.drift.values() if drift.seen.total]
+    kept = [point.native.share(environment) for name, point in state.points.items() if name not in state.drift]
+    return max([*seen, *kept], default=0)
+
+
 def again(state: ServiceState) -> str:
     """What trying again risks."""
     switch = state.open_switch
-    share = state.share(switch.candidate) if switch is not None else 0
+    share = shown(state, switch.candidate) if switch is not None else 0
     if switch is not None and switch.phase is Phase.DEPLOY:
         return f"the deploy command runs again in {switch.candidate}, which has no traffic"
     if switch is None or not share:
@@ -79,6 +87,8 @@ def back(state: ServiceState, target: str, source: str, ill: Sequence[str] = ())
     switch = state.switch
     brought = switch if switch is not None and switch.kind is Kind.DEPLOYMENT and switch.candidate == source else None
     unready = f"{target} is not ready: {'; '.join(ill)}; " if ill else ""
+    if switch is not None and switch.halt is not None and state.notes.evidence.shared(switch.halt.id):
+        unready = f"what failed fails on {state.live} too: a failback does not mend that; {unready}"
     return f"{unready}{_changes(moved_forward(state, target), target)}{_carrying(brought) if brought else ''}"
 
 

@@ -132,6 +132,11 @@ def test_what_answers_a_drift_says_exactly_what_it_writes_and_what_writes_nothin
     assert "first put it right at the balancer" in _shown(f"{HALF} stopped drift:100")["resume"].instead
 
 
+def test_what_staying_means_under_a_drift_is_told_by_what_the_balancer_shows():
+    assert _shown(f"{HALF} stopped")["hold"].risk.startswith("50% of the traffic stays on green")
+    assert _shown(f"{HALF} stopped drift:100")["hold"].risk.startswith("10% of the traffic stays on green")
+
+
 def test_each_way_names_its_command():
     shown = _shown("requested halted:latency")
     assert shown["accept"].command == 'bluegreen accept web latency --reason "…"'

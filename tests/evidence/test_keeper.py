@@ -144,6 +144,41 @@ def test_the_failed_check_is_asked_of_the_live_side_at_the_same_moment(world: Ke
     run(main())
 
 
+def test_where_what_failed_fails_on_the_live_side_too_nobody_is_sent_to_the_candidate(world: Kept) -> None:
+    def advice(driver: Driver) -> str:
+        return str(documents.service(driver.engine, world.clock.now())["switch"]["halt"]["advice"])
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.smoke.good = "blue"  # type: ignore[attr-defined]
+            await halted(driver)
+            assert advice(driver).startswith("find out why on green")
+            world.smoke.good = ""  # type: ignore[attr-defined]
+            await driver.ask("resume")
+            await driver.until(lambda: len(world.sealed) == 2)
+            assert advice(driver).startswith("it fails on the live side too")
+            world.smoke.good = "bluegreen"  # type: ignore[attr-defined]
+
+    run(main())
+
+
+def test_a_failback_is_said_to_mend_nothing_where_a_gate_fails_on_both_sides(world: Kept) -> None:
+    world.smoke.good, world.gate = "bluegreen", (gate := Compared("errors", "bluegreen"))  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.at(50)
+            gate.good = ""
+            assert await driver.ended() is Condition.HALTED
+            await driver.until(lambda: bool(world.sealed))
+            back = next(one for one in options(driver) if one["verb"] == "failback")
+            assert back["risk"].startswith("what failed fails on blue too: a failback does not mend that; ")
+            gate.good = "bluegreen"
+
+    run(main())
+
+
 def test_a_gate_that_hangs_takes_nothing_else_with_it(world: Kept) -> None:
     world.gate = gate = Compared("errors", "green")
     gate.hangs_on, world.smoke.good = "green", "blue"  # type: ignore[attr-defined]
