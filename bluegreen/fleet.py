@@ -18,7 +18,7 @@ from bluegreen.core import freeze, unknown
 from bluegreen.core.admit_drift import answered
 from bluegreen.core.event import Event
 from bluegreen.core.notes import debts
-from bluegreen.core.requests import Ask
+from bluegreen.core.requests import Ask, is_said
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import BadRequest, NotFound, Refused
@@ -110,7 +110,7 @@ class Fleet:
         self, engine: ServiceEngine, request: ad.AnyRequest, ask: Ask, override: bool
     ) -> tuple[ad.AnyRequest, Ask]:
         """With the freezes that are in force; what is overridden is on record with the reason. Raises BadRequest."""
-        if override and not ask.reason.strip():
+        if override and not is_said(ask.reason):
             raise BadRequest("a freeze is overridden for a reason", {"reason": "missing"})
         now = replace(request, frozen=engine.freezes.active(self.clock.now()), override_freeze=override)
         if override and (over := freeze.held(now, engine.state)):
@@ -273,6 +273,8 @@ def _check_version(version: str) -> None:
             f"{version!r} is not a version",
             {"version": "wanted letters, digits and . _ + : @ / ~ -, at most 128, beginning with a letter or digit"},
         )
+    if version == "VERSION":  # as the list of ways writes it: pasted, and not filled in
+        raise BadRequest("VERSION stands for a version", {"version": "wanted the version to be deployed in its place"})
 
 
 def _started(switch: Switch | None) -> Switch:

@@ -32,6 +32,7 @@ from bluegreen.core.requests import (
     Restore,
     Resume,
     Stop,
+    is_said,
 )
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.errors import Refused, StateMoved
@@ -157,7 +158,7 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
     if expired:
         return expired[0].environment
     if warm and request.replace_warm:
-        if not request.reason.strip():
+        if not is_said(request.reason):
             what = f"giving up {warm[0].environment}, which is kept warm for a failback, needs a reason"
             raise Refused(what, "say why: --reason TEXT")
         return warm[0].environment
@@ -178,7 +179,7 @@ def choose_candidate(request: Deploy, state: ServiceState, now: datetime) -> str
 
 
 def _failback(request: Failback, state: ServiceState) -> Sequence[ev.Event]:
-    if not request.reason.strip():
+    if not is_said(request.reason):
         raise Refused("a failback needs a reason", "say why: --reason TEXT")
     _all_read(request.pinned, state)
     drift.no_drift(state)
@@ -278,7 +279,7 @@ def _accept(request: Accept, state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "accept")
     if switch.halt is None:
         raise Refused(f"{switch.id} is {switch.condition}: there is no failed check to accept", _instead(state))
-    if not request.reason.strip():
+    if not is_said(request.reason):
         raise Refused("accepting a failed check needs a reason", "say why: --reason TEXT")
     failed = {finding.check: finding for finding in switch.halt.failed()}
     known = ", ".join(sorted(name for name, finding in failed.items() if finding.acceptable)) or "none"
@@ -299,7 +300,7 @@ def _stop(request: Stop, state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "halt")
     if switch.condition is Condition.HALTED:
         raise Refused(f"{switch.id} is halted already", _instead(state))
-    if not request.reason.strip():
+    if not is_said(request.reason):
         raise Refused("a halt needs a reason", "say why: --reason TEXT")
     return (
         ev.Halted(
@@ -307,7 +308,7 @@ def _stop(request: Stop, state: ServiceState) -> Sequence[ev.Event]:
             phase=switch.phase,
             cause=Cause.OPERATOR,
             summary=f"stopped by an operator: {request.reason}",
-            advice="when it is clear why: `resume`, or `failback`, or `abort`",
+            advice=f"when it is clear why: `resume`, or `{'failback' if state.share(switch.candidate) else 'abort'}`",
         ),
     )
 

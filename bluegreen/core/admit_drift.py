@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from bluegreen.core import events as ev
 from bluegreen.core import unknown
-from bluegreen.core.requests import Adopt, Leave, Restore
+from bluegreen.core.requests import Adopt, Leave, Restore, is_said
 from bluegreen.core.state import Drift, ServiceState
 from bluegreen.errors import Refused, StateMoved
 from bluegreen.model import Condition, Phase, percent
@@ -39,7 +39,7 @@ def adopt(request: Adopt, state: ServiceState) -> Sequence[ev.Event]:
 
 def restore(request: Restore, state: ServiceState) -> Sequence[ev.Event]:
     """Order the balancers back to what the journal says, each on top of what the operator was shown."""
-    if not request.reason.strip():
+    if not is_said(request.reason):
         raise Refused("a restore needs a reason", "say why: --reason TEXT")
     _still(state, "restore")
     switch = state.open_switch
@@ -62,7 +62,7 @@ def restore(request: Restore, state: ServiceState) -> Sequence[ev.Event]:
 
 def leave(request: Leave, state: ServiceState) -> Sequence[ev.Event]:
     """Leave the balancers as they are, on record."""
-    if not request.reason.strip():
+    if not is_said(request.reason):
         raise Refused("leaving a drift needs a reason", "say why: --reason TEXT")
     _still(state, "leave")
     chosen = [drift for drift in _chosen(request.drift, state, "leave") if drift.left is None]

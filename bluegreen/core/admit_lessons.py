@@ -14,7 +14,7 @@ from bluegreen.core.notes.lessons import (
     LessonClosed,
     LessonResolved,
 )
-from bluegreen.core.requests import Request
+from bluegreen.core.requests import Request, is_said
 from bluegreen.core.state import ServiceState
 from bluegreen.errors import BadRequest, NotFound, Refused
 from bluegreen.model import CAUSE_CLASSES
@@ -59,7 +59,7 @@ def close(state: ServiceState, name: str, guard: str, reason: str, configured: C
     known = [*state.notes.lessons.guards, *configured]
     if guard and guard not in known:
         raise NotFound(f"{state.service} has no guard {guard!r}", f"known: {', '.join(sorted(known)) or 'none'}")
-    if not guard and not reason.strip():
+    if not guard and not is_said(reason):
         raise BadRequest("a lesson is closed by a guard, or by a reason for none", {"reason": "missing"})
     return (LessonClosed(lesson.fingerprint, guard),)
 
@@ -90,7 +90,7 @@ def enforce(state: ServiceState, name: str, *, force: bool, reason: str) -> Sequ
             f"guard {name} has not looked at a preflight yet: nobody knows what it would do",
             "deploy once with it in shadow, or --force with a reason",
         )
-    if guard.ran == 0 and not reason.strip():
+    if guard.ran == 0 and not is_said(reason):
         raise BadRequest("enforcing a guard that never looked needs a reason", {"reason": "missing"})
     return (GuardEnforced(name),)
 
@@ -98,7 +98,7 @@ def enforce(state: ServiceState, name: str, *, force: bool, reason: str) -> Sequ
 def remove(state: ServiceState, name: str, reason: str) -> Sequence[Event]:
     """The guard is taken away. Raises BadRequest, NotFound."""
     guard_named(state, name)
-    if not reason.strip():
+    if not is_said(reason):
         raise BadRequest("taking a guard away needs a reason", {"reason": "missing"})
     return (GuardRemoved(name),)
 

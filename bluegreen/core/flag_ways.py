@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from bluegreen.core.notes.flags import FlagSetStarted
+from bluegreen.core.requests import is_said
 from bluegreen.core.state import ServiceState
 from bluegreen.errors import NotFound, Refused, StateMoved
 from bluegreen.model import Condition
@@ -44,7 +45,7 @@ def admit(request: SetFlag, state: ServiceState) -> FlagSetStarted:
     if request.halt is not None and (present is None or present.id != request.halt):
         now = f"the halt now is {present.id}" if present else "nothing is halted now"
         raise StateMoved(f"the answer is to halt {request.halt}; {now}", "look again before you answer")
-    if not request.reason.strip():
+    if not is_said(request.reason):
         raise Refused("setting a flag needs a reason", "say why: --reason TEXT")
     if shown is None:
         raise NotFound(f"{state.service} has no flag {name!r}", f"known flags: {_named(request.shown)}")

@@ -11,6 +11,11 @@ from bluegreen.errors import BadRequest
 from bluegreen.model import Actor, Plan, Weights
 
 
+def is_said(reason: str) -> bool:
+    """Whether it says anything: the `…` of a command that was pasted as it stood is no reason."""
+    return bool(reason.strip().strip("…"))
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """Who asks and why; `key` is the Idempotency-Key, `digest` that of the request which came with it."""

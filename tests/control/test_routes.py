@@ -15,6 +15,11 @@ ROLES = {"live", "idle", "candidate", "warm"}
 CONDITIONS = {"running", "paused", "halted", "completed", "aborted", "failed_back", "superseded"}
 
 
+async def test_a_command_that_was_pasted_without_its_version_deploys_nothing(endpoint: Endpoint) -> None:
+    status, problem = await endpoint.post("/v1/services/web/deployments", {"version": "VERSION"})
+    assert (status, problem["errors"]) == (422, {"version": "wanted the version to be deployed in its place"})
+
+
 async def test_who_asks_is_on_record_by_uid_and_by_token(endpoint: Endpoint) -> None:
     await endpoint.deployed()
     async with endpoint.tcp.get(f"{endpoint.url}/v1/services/web/failback") as answer:

@@ -60,6 +60,7 @@ REFUSED: list[tuple[ad.AnyRequest, str, str]] = [
     (deploy(), DEPLOYED, "blue is kept warm for a failback until 2026-11-23 10:00:23 UTC"),
     (deploy(plan=make_plan(("lb", "new"))), "", "new: what this switch point shows is not on record yet"),
     (failback(reason=" "), DEPLOYED, "a failback needs a reason"),
+    (failback(reason="…"), DEPLOYED, "a failback needs a reason"),
     (failback(), "", "web has no warm environment to fail back to; the way on is an ordinary deployment"),
     (failback(), "requested", "green has no traffic: there is nothing to move back; `abort` ends the switch"),
     (failback(), f"{SHIFTING} set:1000 drift:100", "switch point lb shows"),

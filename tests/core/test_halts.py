@@ -7,8 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from bluegreen.core.admit import admit
+from bluegreen.core.events import Halted
 from bluegreen.core.halts import options
 from bluegreen.core.readiness import Proof, Readiness
+from bluegreen.core.requests import Stop
 from bluegreen.core.ways import Option
 from bluegreen.model import WHOLE
 from tests.builders import DEPLOYED, SHIFTING, at, finding, make_plan, state_after, the_switch
@@ -135,6 +138,13 @@ def test_what_answers_a_drift_says_exactly_what_it_writes_and_what_writes_nothin
 def test_what_staying_means_under_a_drift_is_told_by_what_the_balancer_shows():
     assert _shown(f"{HALF} stopped")["hold"].risk.startswith("50% of the traffic stays on green")
     assert _shown(f"{HALF} stopped drift:100")["hold"].risk.startswith("10% of the traffic stays on green")
+
+
+@pytest.mark.parametrize(("script", "way"), [("requested", "abort"), (HALF, "failback")])
+def test_whoever_stops_the_line_is_told_of_the_way_back_that_there_is(script: str, way: str):
+    (halted,) = admit(Stop(reason="odd"), state_after(script), at(0))
+    assert isinstance(halted, Halted)
+    assert halted.advice == f"when it is clear why: `resume`, or `{way}`"
 
 
 def test_each_way_names_its_command():
