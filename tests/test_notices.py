@@ -101,6 +101,30 @@ def after(began: float, times: list[float]) -> list[float]:
     return [round(at - began) for at in times]
 
 
+class Keeping:
+    """Evidence that is being kept until it is not."""
+
+    done = False
+
+    def gathering(self, state: Any) -> str | None:
+        switch = state.open_switch
+        return switch.halt.id if switch is not None and switch.halt is not None and not self.done else None
+
+
+def test_a_halt_is_told_once_its_evidence_is_kept(world: Telling, sender: Sender) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            driver.engine.gathering = keeping = Keeping()  # type: ignore[assignment]
+            await halted(driver)
+            await asyncio.sleep(8.0)
+            assert sender.got == [], "no way on is told of before"
+            keeping.done = True
+            await asyncio.sleep(2.0)
+            assert len(sender.times("ops")) == 1
+
+    run(main())
+
+
 def test_a_halt_that_nobody_claims_is_told_again_more_loudly_and_nothing_else_happens(
     world: Telling, sender: Sender
 ) -> None:
@@ -215,6 +239,9 @@ def test_drift_an_approval_and_an_end_are_told_once(world: Telling, sender: Send
             world.balancer.set_weights({"blue": 70, "green": 30})
             await asyncio.sleep(2 * HOUR)
             assert [notice.kind for _, name, notice in sender.got if name == "ops"] == ["ended", "drift"]
+            (where,) = sender.got[-1][2].traffic.values()
+            assert where.startswith("shows ")
+            assert ", the journal says blue 0% green 100%" in where
             assert "70" in sender.got[-1][2].summary
 
     run(main())

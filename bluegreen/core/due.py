@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from bluegreen.core.halts import advised
 from bluegreen.core.state import Halt, ServiceState, Switch
 
 NEWS_SECONDS = 3600.0
@@ -80,16 +81,21 @@ def _halted(state: ServiceState, switch: Switch, halt: Halt, schedule: Schedule,
     claim = state.notes.line.claim
     if claim is not None and claim.halt == halt.id:
         yield Due(
-            f"claim:{halt.id}:{claim.by}", "claim", 1, f"{claim.by} has it: {halt.summary}", halt.advice, claim.by
+            f"claim:{halt.id}:{claim.by}",
+            "claim",
+            1,
+            f"{claim.by} has it: {halt.summary}",
+            advised(halt, state),
+            claim.by,
         )
         passed = (now - claim.at).total_seconds()
         if (times := _count((schedule.reminder,), passed)) > 0:
             what = f"{claim.by} has had it for {passed / 3600:.0f} h, and it is still halted: {halt.summary}"
-            yield Due(f"reminder:{halt.id}:{claim.by}", "reminder", times, what, halt.advice, claim.by)
+            yield Due(f"reminder:{halt.id}:{claim.by}", "reminder", times, what, advised(halt, state), claim.by)
         return
     began, ages = _halt_ages(state, halt, schedule)
     passed = (now - began).total_seconds()
-    yield Due(halt.id, "halt", max(_count(ages, passed), 1), halt.summary, halt.advice, halt.by)
+    yield Due(halt.id, "halt", max(_count(ages, passed), 1), halt.summary, advised(halt, state), halt.by)
 
 
 def _halt_ages(state: ServiceState, halt: Halt, schedule: Schedule) -> tuple[datetime, tuple[float, ...]]:

@@ -20,6 +20,8 @@ ATTEMPTS = 3
 PAUSES = (1.0, 4.0)
 PATIENCE_SECONDS = 60.0
 """How often is looked whether the configuration names another notifier."""
+KEPT_SECONDS = 1.0
+"""How often is looked whether the evidence is kept, where the journal has no room to say so."""
 BELT_SECONDS = 5.0
 """A notifier keeps its own deadline, and may then have to end what it started."""
 
@@ -39,14 +41,19 @@ class NoticeKeeper:
         """Until cancelled."""
         while True:
             (notifiers, schedule), state = self._settings(), engine.state
+            kept = engine.gathering.gathering(state) if engine.gathering is not None else None
             news = [
-                one for one in due(state, schedule, self._clock.now()) if (one.subject, one.times) not in self._told
+                one
+                for one in due(state, schedule, self._clock.now())
+                if (one.subject, one.times) not in self._told and one.subject != kept
             ]
             for one in news:
                 await self._tell(engine, one, notifiers)
             if news:
                 continue  # to tell takes its time, and more may be due by now
             seconds = next_at(state, schedule, self._clock.now()) or PATIENCE_SECONDS
+            if kept is not None:  # a halt is told with its evidence: what failed on both sides, and the ways there are
+                seconds = KEPT_SECONDS
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(seconds, PATIENCE_SECONDS)):
                     await engine.changed(engine.state.version)

@@ -78,6 +78,18 @@ def notice(
         id=f"{due.subject}/{due.times}", kind=due.kind, service=state.service, at=now, times=due.times,
         summary=due.summary, advice=due.advice, by=due.by, switch=switch.id if switch else None,
         halt=switch.halt.id if switch and switch.halt else None, claimed_by=claim.by if claim else None,
-        traffic={name: str(point.split) for name, point in state.points.items()},
+        traffic={name: _traffic(state, name) for name in state.points},
         ways=lawful if due.kind in ("halt", "reminder", "pause", "drift") else (),
     )  # fmt: skip
+
+
+def _traffic(state: ServiceState, point: str) -> str:
+    """Where it goes there, as far as the journal knows."""
+    asked, drift = state.points[point].split, state.drift.get(point)
+    if drift is not None:
+        return f"{drift.shows}, the journal says {asked}"
+    return (
+        f"not known: what became of a write is being looked up; before it: {asked}"
+        if point in state.in_doubt
+        else str(asked)
+    )
