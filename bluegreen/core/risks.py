@@ -14,15 +14,29 @@ from bluegreen.core.verdicts import Verdict
 from bluegreen.model import Finding, Kind, Phase, percent
 
 NONE = "none"
+_ILL_MAX = 3
+"""So many things that are wrong with the way back are told in one risk; all of them by `ready`."""
 
 
 def staying(state: ServiceState) -> str:
     """What it means that everything stays as it is."""
     switch = state.open_switch
     share = shown(state, switch.candidate) if switch is not None else 0
+    if switch is not None and (maybe := _maybe(state, switch)):
+        return maybe
     if switch is None or not share:
         return "none: nobody but the checks reaches the candidate"
     return f"{percent(share)} of the traffic stays on {switch.candidate}, with whatever is wrong there"
+
+
+def _maybe(state: ServiceState, switch: Switch) -> str:
+    """Where a write was lost nobody knows how many users get to the candidate: that is never told as none."""
+    most = max((change.split.share(switch.candidate) for change in state.in_doubt.values()), default=0)
+    if not most:
+        return ""
+    return (
+        f"not known: {switch.candidate} may have {percent(most)} of the traffic already, with whatever is wrong there"
+    )
 
 
 def shown(state: ServiceState, environment: str) -> int:
@@ -39,6 +53,8 @@ def again(state: ServiceState) -> str:
     share = shown(state, switch.candidate) if switch is not None else 0
     if switch is not None and switch.phase is Phase.DEPLOY:
         return f"the deploy command runs again in {switch.candidate}, which has no traffic"
+    if switch is not None and (maybe := _maybe(state, switch)):
+        return f"none by itself; {maybe}"
     if switch is None or not share:
         return "none: nothing goes on before it has passed"
     return f"none by itself; {percent(share)} of the traffic stays on {switch.candidate} meanwhile"
@@ -86,7 +102,8 @@ def back(state: ServiceState, target: str, source: str, ill: Sequence[str] = ())
     forward since it was live, by the same verdicts as the report on a failback."""
     switch = state.switch
     brought = switch if switch is not None and switch.kind is Kind.DEPLOYMENT and switch.candidate == source else None
-    unready = f"{target} is not ready: {'; '.join(ill)}; " if ill else ""
+    more = f"; and {len(ill) - _ILL_MAX} more: bluegreen ready {state.service}" if len(ill) > _ILL_MAX else ""
+    unready = f"{target} is not ready: {'; '.join(ill[:_ILL_MAX])}{more}; " if ill else ""
     if switch is not None and switch.halt is not None and state.notes.evidence.shared(switch.halt.id):
         unready = f"what failed fails on {state.live} too: a failback does not mend that; {unready}"
     return f"{unready}{_changes(moved_forward(state, target), target)}{_carrying(brought) if brought else ''}"

@@ -140,6 +140,14 @@ def test_what_staying_means_under_a_drift_is_told_by_what_the_balancer_shows():
     assert _shown(f"{HALF} stopped drift:100")["hold"].risk.startswith("10% of the traffic stays on green")
 
 
+@pytest.mark.parametrize("script", [f"{LOST} stopped", f"{LOST} vain"])
+def test_a_write_that_was_lost_is_never_told_as_no_risk(script: str):
+    shown = _shown(script)
+    assert shown["hold"].risk.startswith("not known: green may have 5% of the traffic already")
+    if shown["resume"].lawful:
+        assert "not known: green may have 5% of the traffic already" in shown["resume"].risk
+
+
 @pytest.mark.parametrize(("script", "way"), [("requested", "abort"), (HALF, "failback")])
 def test_whoever_stops_the_line_is_told_of_the_way_back_that_there_is(script: str, way: str):
     (halted,) = admit(Stop(reason="odd"), state_after(script), at(0))
