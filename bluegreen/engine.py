@@ -216,6 +216,7 @@ class ServiceEngine:
             if self.trouble is not None:
                 await self._store.writable()  # there may be room again
             step = next_step(self.state, self._clock.now(), self.trouble)
+            step = self._tools.held(step, self.state.open_switch)
             if isinstance(step, st.Conclude):
                 await self._record([step.event])
                 return

@@ -24,7 +24,7 @@ from bluegreen.core.due import Schedule
 from bluegreen.core.events import Entry
 from bluegreen.core.phases import fold
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import JournalBroken
+from bluegreen.errors import ConfigError, JournalBroken
 from bluegreen.evidence import identity
 from bluegreen.evidence.keeper import EvidenceKeeper
 from bluegreen.evidence.vault import Vault
@@ -171,7 +171,11 @@ class Parts:
         if switch is None:
             return
         log.error(STAYS, service=service, switch=switch.id)
-        engine = self.engine(bench.restore(switch.config))
+        try:
+            engine = self.engine(bench.restore(switch.config))
+        except ConfigError as error:
+            log.error("its configuration cannot be read either: put its file back", service=service, error=str(error))
+            return
         await self.restore(engine)
         self.fleet.engines[service] = engine
 

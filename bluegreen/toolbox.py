@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from bluegreen.core import steps as st
 from bluegreen.core.state import Switch
+from bluegreen.errors import ConfigError
+from bluegreen.model import Cause
 from bluegreen.ports import Ports, Setup, Workshop
+from bluegreen.steps import looks
 
 
 class Toolbox:
@@ -16,15 +20,39 @@ class Toolbox:
         self.setup, self._workshop = setup, workshop
         self._present = workshop.open(setup)
         self._pinned: tuple[str, Ports] | None = None
+        self._unreadable: tuple[str, ConfigError] | None = None
         self._reopened = asyncio.Event()
 
     def ports(self, switch: Switch | None) -> Ports:
         """What the open switch works with: the configuration it started with, else the present one."""
-        if switch is None or switch.config_hash == self.setup.config_hash:
+        if switch is None or switch.config_hash == self.setup.config_hash or self._cannot_read(switch):
             return self._present
         if self._pinned is None or self._pinned[0] != switch.id:
-            self._pinned = (switch.id, self._workshop.open(self._workshop.restore(switch.config)))
+            try:
+                self._pinned = (switch.id, self._workshop.open(self._workshop.restore(switch.config)))
+            except ConfigError as error:
+                self._unreadable = (switch.id, error)
+                return self._present
         return self._pinned[1]
+
+    def held(self, step: st.Step | None, switch: Switch | None) -> st.Step | None:
+        """The step, or a halt in its place where it would lead a switch on by another configuration than its own."""
+        if switch is None or not isinstance(step, st.ONWARD):
+            return step
+        self.ports(switch)
+        if not self._cannot_read(switch):
+            return step
+        what = "this program cannot read the configuration that the switch started with"
+        advice = (
+            "`resume` with the program that started it, or: bluegreen failback / abort, by the present configuration"
+        )
+        return st.Conclude(looks.halted(switch, Cause.INTERRUPTED, summary=f"{what}: {self._why()}", advice=advice))
+
+    def _cannot_read(self, switch: Switch) -> bool:
+        return self._unreadable is not None and self._unreadable[0] == switch.id
+
+    def _why(self) -> str:
+        return "; ".join(fault.what for fault in self._unreadable[1].faults[:3]) if self._unreadable else ""
 
     async def reopen(self, setup: Setup, opened: Ports, switch: Switch | None) -> None:
         """Use `opened`, of another configuration, from the next switch on."""

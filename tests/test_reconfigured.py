@@ -11,7 +11,8 @@ import pytest
 from bluegreen.balancers.memory import Fault, MemoryBalancer
 from bluegreen.core import events as ev
 from bluegreen.core.requests import Adopt
-from bluegreen.errors import AppendUnknown, OutcomeUnknown, Refused, Rejected, Unreachable
+from bluegreen.errors import AppendUnknown, ConfigError, OutcomeUnknown, Refused, Rejected, Unreachable
+from bluegreen.errors import Fault as Fault_
 from bluegreen.model import WHOLE, Cause, Condition, Weights
 from bluegreen.ports import Ports, Setup
 from tests.fakes import OPERATOR, ScriptedCheck, World
@@ -106,6 +107,50 @@ def test_ports_of_an_open_switch_are_closed_with_the_engine(tmp_path: Path) -> N
             await driver.engine.stop()
             await driver.engine.close()
         assert sorted(world.closed) == ["one", "two"]
+
+    run(main())
+
+
+class Newer(Configurable):
+    """A program that cannot read what an older one wrote down, until `reads`."""
+
+    reads = False
+
+    def restore(self, config: str) -> Setup:
+        if not self.reads:
+            raise ConfigError([Fault_("journal", 0, "shift.pace", "unknown key")])
+        return super().restore(config)
+
+
+@pytest.mark.parametrize("way", ["the old program", "failback"])
+def test_a_configuration_that_the_next_program_cannot_read_halts_its_switch_and_nothing_else(
+    tmp_path: Path, way: str
+) -> None:
+    world = Newer(tmp_path)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy("v2")
+            await driver.at(50)
+        world.word = "two"
+        async with world.engine() as driver:
+            assert await driver.ended() is Condition.HALTED
+            halt = driver.switch.halt
+            assert halt is not None
+            assert halt.cause is Cause.INTERRUPTED
+            assert "cannot read the configuration that the switch started with: unknown key" in halt.summary
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.HALTED, "nothing goes on by another configuration"
+            assert world.shares("green") == [50]
+            if way == "failback":
+                await driver.failback()
+                assert await driver.ended() is Condition.COMPLETED
+                return
+        world.reads = True
+        async with world.engine() as driver:
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+            assert [check.name for check in world.opened["one"] if check.looks]
 
     run(main())
 
