@@ -64,9 +64,13 @@ class BlueGreenError(Exception):
         return f"{self.what}; {self.advice}" if self.advice else self.what
 
 
+WHOLE_FILE = "(file)"
+"""The place of a fault that no key has: the file cannot be read, or is not YAML."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of a configuration file. `line` counts from 1; 0 where no line is known."""
+    """One fault of a configuration file. `line` counts from 1; 0 where no line is known: of the file as a whole."""
 
     file: str
     line: int
@@ -75,9 +79,9 @@ class Fault:
     severity: str = "error"
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
+        """`file:line: path: what is wrong; what is wanted`, always so: editors and scripts take it apart."""
         warning = "warning: " if self.severity == "warning" else ""
-        return f"{place}: {warning}{self.path}: {self.what}" if self.path else f"{place}: {warning}{self.what}"
+        return f"{self.file}:{self.line or 1}: {warning}{self.path or WHOLE_FILE}: {self.what}"
 
 
 class ConfigError(BlueGreenError):

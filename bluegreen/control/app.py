@@ -79,18 +79,14 @@ async def services(request: web.Request) -> web.Response:
     door = request.app[DOOR]
     now = door.fleet.clock.now()
     found = [documents.service(engine, now) for engine in door.fleet.engines.values()]
-    return answer({"services": found, "as_of": time(now), "daemon": dict(door.about)})
+    return _unless_known(request, {"services": found, "as_of": time(now), "daemon": dict(door.about)})
 
 
 async def service(request: web.Request) -> web.Response:
     fleet = request.app[DOOR].fleet
     engine = fleet.engine(request.match_info["service"])
     await looked_up(engine)
-    document = documents.service(engine, fleet.clock.now())
-    etag = _etag(document)
-    if request.headers.get("If-None-Match") == etag:
-        return web.Response(status=304, headers={"ETag": etag})
-    return answer(document, headers={"ETag": etag})
+    return _unless_known(request, documents.service(engine, fleet.clock.now()))
 
 
 async def plan(request: web.Request) -> web.Response:
@@ -245,8 +241,17 @@ async def ask(request: web.Request) -> web.Response:
 # --- parts ---
 
 
+def _unless_known(request: web.Request, document: Mapping[str, Any]) -> web.Response:
+    """The document with its ETag; 304 where the asker names that one, among others or as a weak one too."""
+    etag = _etag(document)
+    if any(known.value in ("*", etag.strip('"')) for known in request.if_none_match or ()):
+        return web.Response(status=304, headers={"ETag": etag})
+    return answer(document, headers={"ETag": etag})
+
+
 def _etag(document: Mapping[str, Any]) -> str:
-    """The revision, and a digest of all that can change without an entry in the journal, but for times of reading."""
+    """The revision, or of a list their sum, and a digest of all that can change without an entry in the journal, but
+    for times of reading."""
     times = {"as_of", "read_at", "proven_at", "proofs", "alive_at", "alive", "written_at"}
 
     def lasting(value: Any) -> Any:
@@ -255,7 +260,8 @@ def _etag(document: Mapping[str, Any]) -> str:
         return [lasting(item) for item in value] if isinstance(value, list) else value
 
     digest = hashlib.sha256(json.dumps(lasting(document), sort_keys=True).encode()).hexdigest()[:12]
-    return f'"{document["revision"]}-{digest}"'
+    revision = sum(one["revision"] for one in document.get("services", (document,)))
+    return f'"{revision}-{digest}"'
 
 
 def _accepted(request: web.Request, id_: str) -> web.Response:

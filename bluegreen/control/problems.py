@@ -14,18 +14,20 @@ from bluegreen.errors import BadRequest, BlueGreenError, ConfigError, NotFound
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 BODY_BYTES_MAX = 256 * 1024
+UNAUTHENTICATED = 401
 BODY_SECONDS = 5.0
 """How long a body may take to come in whole."""
 
 log = structlog.get_logger(__name__)
 
 
-def problem(error: BlueGreenError) -> web.Response:
-    """The document for one of our own errors."""
+def problem(error: BlueGreenError, status: int | None = None) -> web.Response:
+    """The document for one of our own errors; its `status` is the answer's own, as RFC 9457 wants it."""
+    status = status or error.status
     document: dict[str, Any] = {
         "type": f"urn:bluegreen:{error.slug}",
         "title": error.slug.replace("-", " "),
-        "status": error.status,
+        "status": status,
         "detail": error.what,
         "advice": error.advice,
     }
@@ -33,9 +35,10 @@ def problem(error: BlueGreenError) -> web.Response:
         document["errors"] = error.errors
     if isinstance(error, ConfigError):
         document["errors"] = {f"{fault.file}:{fault.line}": fault.what for fault in error.faults}
-    return web.Response(
-        status=error.status, body=json.dumps(document).encode(), content_type="application/problem+json"
-    )
+    made = web.Response(status=status, body=json.dumps(document).encode(), content_type="application/problem+json")
+    if status == UNAUTHENTICATED:
+        made.headers["WWW-Authenticate"] = 'Bearer realm="bluegreen"'
+    return made
 
 
 @web.middleware
@@ -48,17 +51,15 @@ async def as_problems(request: web.Request, handler: Handler) -> web.StreamRespo
     except web.HTTPNotFound:
         return problem(NotFound(f"no route {request.method} {request.path}", "see /openapi.json"))
     except web.HTTPMethodNotAllowed as error:
-        refusal = problem(BadRequest(f"{request.path} does not take {request.method}", advice="see /openapi.json"))
-        refusal.set_status(405)
+        what = f"{request.path} does not take {request.method}"
+        refusal = problem(BadRequest(what, advice="see /openapi.json"), error.status)
         refusal.headers["Allow"] = error.headers["Allow"]
         return refusal
-    except web.HTTPRequestEntityTooLarge:
-        refusal = problem(BadRequest("the body is too large", advice=f"at most {BODY_BYTES_MAX} bytes"))
-        refusal.set_status(413)
-        return refusal
-    except web.HTTPRequestTimeout:
-        refusal = problem(BadRequest("the body did not come in time", advice=f"within {BODY_SECONDS:g} s, please"))
-        refusal.set_status(408)
+    except web.HTTPRequestEntityTooLarge as error:
+        return problem(BadRequest("the body is too large", advice=f"at most {BODY_BYTES_MAX} bytes"), error.status)
+    except web.HTTPRequestTimeout as error:
+        what = "the body did not come in time"
+        refusal = problem(BadRequest(what, advice=f"within {BODY_SECONDS:g} s, please"), error.status)
         refusal.force_close()
         return refusal
     except web.HTTPException:

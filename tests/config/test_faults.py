@@ -135,7 +135,7 @@ def test_a_pattern_that_matches_no_file_is_a_fault(tmp_path, pattern):
 
 def test_a_missing_file_is_a_fault(tmp_path):
     assert said(tmp_path / "bluegreen.yaml") == [
-        "bluegreen.yaml: the file cannot be read: No such file or directory; mend the path or its rights"
+        "bluegreen.yaml:1: (file): the file cannot be read: No such file or directory; mend the path or its rights"
     ]
 
 
