@@ -24,6 +24,7 @@ from bluegreen.control import values
 from bluegreen.control.doors import doors
 from bluegreen.control.exchange import Door
 from bluegreen.control.identity import user_of
+from bluegreen.control.tokens import MadeTokens
 from bluegreen.engine import STOP_SECONDS
 from bluegreen.errors import BlueGreenError, ConfigError, ExitCode
 from bluegreen.log import set_up
@@ -128,8 +129,12 @@ class Daemon:
             "started_at": values.time(self._parts.fleet.started_at),
             "user": user_of(os.geteuid()).name,
             "config": self._config.file,
+            "http": self._config.daemon.control.http,
         }
-        door = Door(self._parts.fleet, self._parts.hub, self._parts.metrics, about, lambda: self._tokens)
+        made = MadeTokens(Path(self._config.daemon.state.directory) / "tokens.json")
+        if made.trouble:
+            log.error("tokens that were made open nothing", error=made.trouble)
+        door = Door(self._parts.fleet, self._parts.hub, self._parts.metrics, about, lambda: self._tokens, made)
         return doors(door, self._config.daemon.control)
 
     # --- signals and systemd ---
@@ -195,9 +200,11 @@ def _end_hard() -> None:
 
 
 def _tokens(config: schema.Config) -> Mapping[str, str]:
-    """The tokens of the TCP door, resolved. Raises where one is missing: a door without a lock is not opened."""
+    """The configuration's tokens of the TCP door, resolved. Raises where all of them are empty. Where none is named,
+    those that were made open it: without one, nobody comes in.
+    """
     tokens = {name: resolve(reference) for name, reference in config.daemon.control.tokens.items()}
-    if config.daemon.control.http is not None and not any(tokens.values()):
+    if config.daemon.control.http is not None and tokens and not any(tokens.values()):
         raise BlueGreenError(
             f"control.http is {config.daemon.control.http} and there is no token", "add one under `control.tokens`"
         )

@@ -143,10 +143,9 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path) -> None:
     assert "a secret" not in done.stderr
 
 
-def test_tcp_without_a_token_is_refused(tmp_path: Path) -> None:
-    done = refused(laid_out(tmp_path, daemon=', http: "127.0.0.1:1"'))
-    assert done.returncode == 2
-    assert "token" in done.stderr
+def test_tokens_that_are_all_empty_are_refused(tmp_path: Path) -> None:
+    more = ', http: "127.0.0.1:1", tokens: {ci: "${env:CI_TOKEN}"}'
+    assert "there is no token" in refused(laid_out(tmp_path, daemon=more), CI_TOKEN="").stderr
 
 
 def test_a_token_that_cannot_be_had_is_refused_by_its_reference(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ VERBS = {
     "evidence": ("evidence", "What was kept at a halt."),
     "history": ("history", "Past switches."),
     "events": ("events", "The journal; --follow shows it live."),
+    "token": ("token", "Make, list and revoke the tokens of the TCP endpoint."),
     "completion": ("completion", "Print a shell's completion script."),
 }
 """Verb -> its file in this package, and its line in the help. In the order of the help."""

@@ -51,9 +51,6 @@ def daemon_notes(daemon: Daemon) -> Iterator[Note]:
     control = daemon.control
     if control.http is not None:
         yield from _door(control.http)
-        if not control.tokens:
-            what = "missing; add `tokens: {NAME: ${credential:NAME}}`: nobody comes in by TCP without a token"
-            yield Note(("control", "tokens"), what)
     if len(control.socket.encode()) > SOCKET_PATH_MAX:
         what = f"longer than a socket's path may be; wanted at most {SOCKET_PATH_MAX} bytes"
         yield Note(("control", "socket"), what)

@@ -248,10 +248,11 @@ class Control(Model):
     socket: str = Field("/run/bluegreen/control.sock", description="the unix socket; who asks is the peer's uid")
     mode: Annotated[str, Field(pattern=r"^0?[0-7]{3}$")] = Field("0660", description="of the socket, in octal")
     http: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] | None = Field(
-        None, description="loopback HOST:PORT; absent: the unix socket only. Needs `tokens`"
+        None, description="loopback HOST:PORT; absent: the unix socket only"
     )
     tokens: dict[Name, str] = Field(
-        default_factory=dict, description="who may come in by TCP: a name, and a reference to the secret"
+        default_factory=dict,
+        description="who may come in by TCP, beside those made by `bluegreen token make`: a name, and a reference",
     )
 
 

@@ -22,6 +22,7 @@ from bluegreen.control import (
     lessons_routes,
     line_routes,
     openapi,
+    tokens_routes,
     warm_routes,
 )
 from bluegreen.control.exchange import CAUSE, DOOR, Door, answer, asked, given, number, read_body, whole
@@ -38,7 +39,7 @@ VERBS = ("approve", "pause", "resume", "promote", "abort", "accept", "release", 
 def build_app(door: Door) -> web.Application:
     """The application for one door; the unix socket and TCP each have their own runner over it."""
     app = web.Application(
-        middlewares=[as_problems, identity.middleware(door.tokens)],  # type: ignore[list-item]
+        middlewares=[as_problems, identity.middleware(door.tokens, door.made)],  # type: ignore[list-item]
         client_max_size=BODY_BYTES_MAX,
     )
     app[DOOR] = door
@@ -67,6 +68,7 @@ def build_app(door: Door) -> web.Application:
             web.get("/", page),
             web.get("/page/{name}", page),
             *flag_routes.ROUTES,
+            *tokens_routes.ROUTES,
         ]
     )
     return app

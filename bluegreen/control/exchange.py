@@ -15,6 +15,7 @@ from bluegreen.control import identity
 from bluegreen.control.metrics import Metrics
 from bluegreen.control.problems import BODY_SECONDS
 from bluegreen.control.stream import Hub
+from bluegreen.control.tokens import MadeTokens
 from bluegreen.core.event import Event
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import ServiceState
@@ -32,6 +33,8 @@ class Door:
     metrics: Metrics
     about: Mapping[str, Any]
     tokens: Callable[[], Mapping[str, str]]
+    """Those of the configuration, as they are now: names and secrets."""
+    made: MadeTokens
 
 
 DOOR = web.AppKey("door", Door)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from aiohttp import web
 
 from bluegreen.control.problems import Handler
+from bluegreen.control.tokens import MadeTokens
 from bluegreen.errors import NotPermitted
 from bluegreen.model import Actor
 
@@ -21,14 +22,18 @@ OPEN_TO_ALL = ("/healthz", "/readyz", "/metrics", "/", "/openapi.json")
 """Paths that need no name: they change nothing and show no secret. The page asks for a token itself."""
 
 
-def middleware(tokens: Callable[[], Mapping[str, str]]) -> Callable[[web.Request, Handler], object]:
-    """Puts the actor on each request. `tokens` gives names and secrets as they are now."""
+Tokens = Callable[[], Mapping[str, str]]
+
+
+def middleware(tokens: Tokens, made: MadeTokens) -> Callable[[web.Request, Handler], object]:
+    """Puts the actor on each request. `tokens` gives the configuration's names and secrets as they are now."""
 
     @web.middleware
     async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
-        actor = _peer(request) or _bearer(request, tokens)
+        actor = _peer(request) or _bearer(request, tokens, made)
         if actor is None and request.path not in OPEN_TO_ALL and not request.path.startswith("/page/"):
-            raise Unauthenticated("this door needs a token", "send `Authorization: Bearer TOKEN`")
+            advice = "send `Authorization: Bearer TOKEN`; to make one: bluegreen token make NAME"
+            raise Unauthenticated("this door needs a token", advice)
         if actor is not None:
             request[ACTOR] = actor
         return await handler(request)
@@ -66,12 +71,13 @@ def _peer(request: web.Request) -> Actor | None:
     return user_of(uid)
 
 
-def _bearer(request: web.Request, tokens: Callable[[], Mapping[str, str]]) -> Actor | None:
+def _bearer(request: web.Request, tokens: Tokens, made: MadeTokens) -> Actor | None:
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not given:
         return None
     sent = given.strip().encode(errors="surrogateescape")  # as it came: a header may hold any bytes
     names = [name for name, secret in tokens().items() if hmac.compare_digest(secret.encode(), sent)]
-    if not names:
-        raise Unauthenticated("this token is not known", "see `control.tokens` of the daemon's configuration")
-    return Actor(f"token:{names[0]}")
+    name = names[0] if names else made.name_of(sent)
+    if name is None:
+        raise Unauthenticated("this token is not known, or was revoked", "to see which there are: bluegreen token list")
+    return Actor(f"token:{name}")

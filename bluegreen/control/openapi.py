@@ -104,6 +104,10 @@ def _paths() -> Schema:
         f"{service}/doctor": {
             "get": _get("Everything that a switch of it will need, looked at now", "Examination", ["service"])
         },
+        "/v1/tokens": {
+            "get": _get("The tokens of the TCP door, without the tokens", "Object"),
+            "post": _post("Make a token by its SHA-256, or revoke one", _token_body(), required=True, of=()),
+        },
         "/v1/schemas/changes.json": {"get": _get("The JSON Schema of a change manifest", "Object")},
         "/v1/switches/{id}": {"get": _get("One switch", "Switch", ["id"])},
         "/v1/switches/{id}/evidence": {
@@ -139,11 +143,13 @@ def _get(text: str, schema: str | None, path: list[str] | None = None, query: Sc
                                                                      "default": _problem()}}  # fmt: skip
 
 
-def _post(text: str, body: Schema, *, required: bool = False, more: Sequence[str] = ()) -> Schema:
+def _post(
+    text: str, body: Schema, *, required: bool = False, more: Sequence[str] = (), of: Sequence[str] = ("service",)
+) -> Schema:
     return {
         "summary": text,
         "parameters": [
-            *[{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in ("service", *more)],
+            *[{"name": name, "in": "path", "required": True, "schema": _TEXT} for name in (*of, *more)],
             {"name": "Idempotency-Key", "in": "header", "schema": _TEXT,
              "description": "the same key and request again gives the same answer and does nothing twice"},
         ],
@@ -224,6 +230,19 @@ def _guard_body() -> Schema:
             "lesson": {"type": "string", "description": "add: the lesson that it is made of"},
             "force": {"type": "boolean", "description": "enforce: though it never looked at a preflight"},
             "reason": {"type": "string", "description": "why; wanted by remove, and by enforce with force"},
+        },
+    }
+
+
+def _token_body() -> Schema:
+    return {
+        "type": "object",
+        "required": ["name"],
+        "properties": {
+            "name": _TEXT,
+            "act": {"enum": ["make", "revoke"], "default": "make"},
+            "sha256": {"type": "string", "description": "make: of the token, which stays with whoever made it"},
+            "reason": {"type": "string", "description": "make: what it is for"},
         },
     }
 

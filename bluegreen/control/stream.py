@@ -8,7 +8,7 @@ import json
 from aiohttp import web
 from aiohttp_sse import EventSourceResponse, sse_response
 
-from bluegreen.control import documents
+from bluegreen.control import documents, identity
 from bluegreen.core.events import Entry
 from bluegreen.fleet import Fleet
 
@@ -25,14 +25,14 @@ class Hub:
 
     def __init__(self, send_seconds: float = SEND_SECONDS, ping_seconds: float = PING_SECONDS) -> None:
         self._send_seconds, self._ping_seconds = send_seconds, ping_seconds
-        self._queues: set[asyncio.Queue[Entry | None]] = set()
+        self._queues: dict[asyncio.Queue[Entry | None], str] = {}  # and who reads it
         self._closing = False
 
     def publish(self, entry: Entry) -> None:
         """Called by the engine: never waits. A queue that is full is ended; its client comes back by Last-Event-ID."""
         for queue in tuple(self._queues):
             if queue.full():
-                self._queues.discard(queue)
+                self._queues.pop(queue, None)
                 while not queue.empty():
                     queue.get_nowait()
                 queue.put_nowait(None)
@@ -43,16 +43,20 @@ class Hub:
         """End every stream, so that a stop does not wait for them."""
         self._closing = True
         for queue in tuple(self._queues):
-            if queue.full():
-                queue.get_nowait()
-            queue.put_nowait(None)
+            _end(queue)
+
+    def part(self, reader: str) -> None:
+        """End the streams of one reader, who may not come again."""
+        for queue, name in tuple(self._queues.items()):
+            if name == reader:
+                _end(queue)
 
     async def serve(self, request: web.Request, fleet: Fleet, service: str | None, after: int) -> web.StreamResponse:
         """What is in the journal after `after`, then everything new, until the client goes or the daemon ends."""
         queue: asyncio.Queue[Entry | None] = asyncio.Queue(QUEUE_MAX)
         if self._closing:
             queue.put_nowait(None)
-        self._queues.add(queue)
+        self._queues[queue] = str(request.get(identity.ACTOR, ""))
         try:
             async with sse_response(
                 request, send_timeout=self._send_seconds, ping_interval=self._ping_seconds
@@ -62,7 +66,7 @@ class Hub:
         except (ConnectionResetError, TimeoutError):
             return web.Response()  # a closed tab is no error, and a stalled one has been cut off
         finally:
-            self._queues.discard(queue)
+            self._queues.pop(queue, None)
 
     async def _feed(
         self, response: EventSourceResponse, queue: asyncio.Queue[Entry | None], fleet: Fleet,
@@ -82,6 +86,12 @@ class Hub:
                 return
             if entry_or_end.seq > after and service in (None, entry_or_end.record.service):
                 await _send(response, entry_or_end)
+
+
+def _end(queue: asyncio.Queue[Entry | None]) -> None:
+    if queue.full():
+        queue.get_nowait()
+    queue.put_nowait(None)
 
 
 async def _send(response: EventSourceResponse, entry: Entry) -> None:

@@ -65,7 +65,6 @@ def test_a_bad_daemon_has_exactly_its_faults(tmp_path, line, faults):
         ("http: example.com:80, tokens: {a: '${env:A}'}", ["http: 'example.com:80' can be reached from outside"]),
         ("http: '127.0.0.1:99999', tokens: {a: '${env:A}'}", ["http: '127.0.0.1:99999' is not an address; wanted H"]),
         ("http: here, tokens: {a: '${env:A}'}", ["http: not an address; wanted HOST:PORT, such as 127.0.0.1:8474"]),
-        ("http: '127.0.0.1:80'", ["tokens: missing; add `tokens: {NAME: ${credential:NAME}}`"]),
         ("tokens: {a: hunter2}", ["tokens.a: a token never stands in clear; wanted a reference ${env:NAME}, ${file:"]),
         ("tokens: {a: '${file:relative}'}", ["tokens.a: ${file:relative} is not well formed; wanted an absolute path"]),
         ("tokens: {a: '${credential:../x}'}", ["tokens.a: ${credential:../x} is not well formed; wanted a credential"]),

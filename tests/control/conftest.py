@@ -15,6 +15,7 @@ from aiohttp import web
 from bluegreen.config.load import load
 from bluegreen.control.app import build_app
 from bluegreen.control.exchange import Door
+from bluegreen.control.tokens import MadeTokens
 from bluegreen.parts import Parts
 
 TOKEN = "a-very-secret-token"
@@ -98,7 +99,9 @@ async def endpoint(request: pytest.FixtureRequest, tmp_path: Path, service_file:
     config.write_text("state: {directory: state}\ncontrol: {socket: c.sock}\nobserve: {every: 200ms}\n")
     parts = Parts(load(config))
     await parts.open("test")
-    door = Door(parts.fleet, parts.hub, parts.metrics, ABOUT, lambda: {"ci": TOKEN})
+    door = Door(
+        parts.fleet, parts.hub, parts.metrics, ABOUT, lambda: {"ci": TOKEN}, MadeTokens(tmp_path / "tokens.json")
+    )
     runner = web.AppRunner(build_app(door), access_log=None, shutdown_timeout=30)
     await runner.setup()
     socket = str(tmp_path / "c.sock")

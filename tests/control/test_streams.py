@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bluegreen.control.app import build_app
 from bluegreen.control.exchange import Door
 from bluegreen.control.stream import QUEUE_MAX, Hub
+from bluegreen.control.tokens import MadeTokens
 from tests.control.conftest import ABOUT, Endpoint
 
 SSE = {"Accept": "text/event-stream"}
@@ -82,7 +83,14 @@ async def test_open_streams_do_not_hold_up_the_end(endpoint: Endpoint, report_fi
 @contextlib.asynccontextmanager
 async def another_door(endpoint: Endpoint, hub: Hub) -> AsyncIterator[tuple[str, web.AppRunner]]:
     """A door with a hub of its own, so that what is published here reaches nobody else."""
-    door = Door(endpoint.parts.fleet, hub, endpoint.parts.metrics, ABOUT, lambda: {})
+    door = Door(
+        endpoint.parts.fleet,
+        hub,
+        endpoint.parts.metrics,
+        ABOUT,
+        lambda: {},
+        MadeTokens(endpoint.directory / "none.json"),
+    )
     runner = web.AppRunner(build_app(door), access_log=None, shutdown_timeout=30)
     await runner.setup()
     path = str(endpoint.directory / "other.sock")
