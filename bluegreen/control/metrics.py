@@ -37,7 +37,7 @@ class Metrics:
         )
         self._steps = Histogram(
             "bluegreen_step_duration_seconds",
-            "From a step's intent to its outcome",
+            "From a step's intent to its outcome; of shift and bake, with all that they waited for",
             ["step"],
             buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60, 300, 900, 3600),
             registry=self.registry,
@@ -54,6 +54,7 @@ class Metrics:
         )  # fmt: skip
         self._kinds: dict[str, Kind] = {}
         self._began: dict[str, tuple[str, float]] = {}
+        self._watching: dict[str, tuple[str, float]] = {}
 
     def watch(self, fleet: Fleet) -> None:
         """Read the fleet's state at each scrape; show every service from the start."""
@@ -80,11 +81,25 @@ class Metrics:
         elif isinstance(event, _OUTCOMES) and record.service in self._began:
             step, began = self._began.pop(record.service)
             self._steps.labels(step).observe(max(at - began, 0.0))
+        self._watched(record.switch or "", event, at)
         if isinstance(event, ev.DriftSeen):
             self._drift.labels(record.service).inc()
         if (outcome := _ENDS.get(type(event))) is not None:
             kind = self._kinds.pop(record.switch or "", Kind.DEPLOYMENT)
             self._switches.labels(record.service, kind, outcome).inc()
+
+    def _watched(self, switch: str, event: ev.Event, at: float) -> None:
+        """Shift and bake have no intent: they begin with what went before. A proof that is made anew begins nothing."""
+        if isinstance(event, ev.SmokePassed | ev.WarmProven):
+            self._watching.setdefault(switch, ("shift", at))
+        elif isinstance(event, ev.Shifted | ev.Baked | ev.Aborted | ev.FailedBack | ev.Superseded):
+            step, began = self._watching.pop(switch, ("", at))
+            if step and isinstance(event, ev.Shifted | ev.Baked):
+                self._steps.labels(step).observe(max(at - began, 0.0))
+            if isinstance(event, ev.Shifted):
+                self._watching[switch] = ("bake", at)
+        elif isinstance(event, ev.KeptWarm):
+            self._watching.pop(switch, None)
 
     def render(self) -> bytes:
         """The text that Prometheus scrapes."""

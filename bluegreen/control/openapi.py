@@ -235,16 +235,10 @@ def _guard_body() -> Schema:
 
 
 def _token_body() -> Schema:
-    return {
-        "type": "object",
-        "required": ["name"],
-        "properties": {
-            "name": _TEXT,
-            "act": {"enum": ["make", "revoke"], "default": "make"},
-            "sha256": {"type": "string", "description": "make: of the token, which stays with whoever made it"},
-            "reason": {"type": "string", "description": "make: what it is for"},
-        },
-    }
+    digest = {"type": "string", "description": "make: of the token, which stays with whoever made it"}
+    act = {"enum": ["make", "revoke"], "default": "make"}
+    properties = {"name": _TEXT, "act": act, "sha256": digest, "reason": _TEXT}
+    return {"type": "object", "required": ["name"], "properties": properties}
 
 
 def _flag_body() -> Schema:

@@ -48,3 +48,11 @@ async def test_who_is_not_known_is_told_how_to_come_in(endpoint: Endpoint):
         nobody.get(f"{endpoint.url}/v1/services") as answer,
     ):
         assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="bluegreen"')
+
+
+async def test_every_step_has_a_duration(endpoint: Endpoint):
+    await endpoint.deployed()
+    async with endpoint.unix.get("http://d/metrics") as answer:
+        lines = (await answer.text()).splitlines()
+    for step in ("preflight", "deploy", "wait_healthy", "smoke", "shift", "bake"):
+        assert f'bluegreen_step_duration_seconds_count{{step="{step}"}} 1.0' in lines
