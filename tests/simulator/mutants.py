@@ -249,10 +249,6 @@ async def _believes_the_warm_one(switch, ports, proven):
     return ()
 
 
-def _goes_on_unread(*_):
-    return ()
-
-
 def _adopts_by_itself(state, seen, wrong=None, good_at=None):
     """What is shown must be what somebody wanted."""
     moved = {n: w for n, w in seen.items() if w and n in state.points and not w.same_split(state.points[n].native)}
@@ -305,9 +301,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("watches no gates", (Law.PROVEN,), watch, "_gates", _watches_no_gates),
     Mutant("watches no health", (Law.PROVEN,), watch._Health, "look", _watches_no_health),
     Mutant("believes the warm one", (Law.PROVEN,), smoke, "_smoke_warm", _believes_the_warm_one),
-    Mutant("goes on unread", (Law.DRIFT_SAID,), observe, "unreadable", _goes_on_unread),
     Mutant("adopts by itself", (Law.COMPARED,), observe, "judge", _adopts_by_itself),
-    Mutant("goes back by an old word", (Law.NAMED,), phases, "WORD_SECONDS", float("inf")),
     Mutant("aborts what failed", (Law.NAMED,), the_engine, "next_step", _aborts_what_failed),
     Mutant("protects nothing", (Law.WARM_STAYS,), decide, "_keep_warm", _protects_nothing),
 )  # fmt: skip

@@ -71,9 +71,11 @@ class People:
             return
         self._world.laws.answers[key] = seen
         halt = journal.halt
-        for _ in range(self._dice.randrange(3)):  # somebody else does not wait for them
-            await self._world.pause(20.0)
-            await self.ask(self._fancied())
+        for verb_meanwhile in ("resume", self._fancied())[: self._dice.randrange(3)]:  # somebody else does not wait
+            await self._world.pause(10.0)
+            await self.ask(verb_meanwhile)
+        if verb != "failback":
+            verb = self._dice.choice(["resume", "abort", "pause", "deploy", verb])
         await self._world.pause(20.0)
         await self.ask(verb, key, halt, plan)
 
