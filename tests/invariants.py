@@ -67,6 +67,8 @@ class JournalLaws:
         self.releases: dict[str, str | None] = {}
         """What was deployed to each environment, as far as this journal says."""
         self.version: str | None = None
+        self.took_over = False
+        """The last switch was ended by the one that begins next."""
         self.plan = PlanLaws()
         self.word_at: datetime | None = None
         """When a person last said: go on."""
@@ -167,13 +169,17 @@ class JournalLaws:
         self.halted = self.waiting = self.proven = self.deploying = self.deploy_owed = False
 
     def _leaves_the_live_one(self, event: ev.Requested) -> None:
-        """A deployment's way back leads to whoever has the traffic now."""
+        """A deployment's way back leads to whoever has the traffic now; one that takes over from a halted switch keeps
+        that one's."""
+        if self.took_over:
+            return
         names = {name for weights in self.points.values() for name in weights}
         sole = [name for name in names if all(weights.share(name) == WHOLE for weights in self.points.values())]
         if sole and sole != [event.source]:
             broken(Law.COMPARED, f"{sole[0]} has all of the traffic, and {event.source} is called live")
 
     def _ends(self, record: ev.Record) -> None:
+        self.took_over = isinstance(record.event, ev.Superseded)
         if isinstance(record.event, ev.Aborted):
             for point, weights in self.points.items():
                 if weights.get(self.candidate):
