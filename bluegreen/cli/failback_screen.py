@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime
@@ -141,7 +142,7 @@ def _unsafe(plan: Document) -> list[Document]:
 def _unsaid(plan: Document, left: list[Document]) -> Refused:
     """--yes is no word on what is unsafe: each line is named."""
     told = "; ".join(f"{line['id']} ({clean(line['text'])})" for line in left)
-    words = " ".join(f"--acknowledge {line['id']}" for line in left)
+    words = " ".join(f"--acknowledge {shlex.quote(line['id'])}" for line in left)
     what = f"unsafe, and not acknowledged; nothing was moved: {told}"
     return Refused(what, f"if {plan['service']} shall go back all the same: --yes {words}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from bluegreen.cli.failback_screen import Asked, dialog, plan_lines
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.words import moment
-from bluegreen.errors import BadRequest
+from bluegreen.errors import BadRequest, Refused
 from tests.cli import canned
 from tests.cli.conftest import Bluegreen
 from tests.cli.fake_daemon import FakeDaemon, Reply, problem
@@ -226,3 +227,11 @@ def test_a_daemon_elsewhere_is_never_replaced_by_this_process(bluegreen: Bluegre
     ran = bluegreen.bare("failback", "web", "--yes", "--reason", "r", "--url", f"http://127.0.0.1:{unused_tcp_port}")
     assert ran.code == 7
     assert "this process does it" not in ran.err
+
+
+def test_the_id_of_an_unsafe_line_can_be_copied_into_a_shell():
+    line = {"id": "ready:front: weights", "verdict": "unsafe", "text": "shows 7%"}
+    asked = Asked("web", "r", True, None, False)
+    with pytest.raises(Refused) as refusal:
+        next(dialog({"plan": "fb-1", "service": "web", "lines": [line]}, asked))
+    assert shlex.split(refusal.value.advice.partition(": ")[2]) == ["--yes", "--acknowledge", line["id"]]
