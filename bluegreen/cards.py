@@ -133,7 +133,9 @@ class CardKeeper:
         self._said: object = None
 
     async def keep(self, state: ServiceState, head: Entry) -> None:
-        """See book.Keep."""
+        """See book.Keep. While the journal is not to be believed the card stays as it is: it knows more."""
+        if state.distrust:
+            return
         switch = state.open_switch
         config = switch.config if switch is not None else self.config
         says = (state.live, state.points, state.in_doubt, state.warm, state.releases, switch and switch.id, config)

@@ -22,6 +22,7 @@ from bluegreen.book import Book, keep_nothing
 from bluegreen.cards import CardKeeper
 from bluegreen.core import admit as ad
 from bluegreen.core import events as ev
+from bluegreen.core import receipts
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.readiness import Readiness
@@ -64,6 +65,8 @@ class ServiceEngine:
         self.readiness: dict[str, Readiness] = {}
         self.gathering: Gathering | None = None
         self.freezes = Freezes()
+        self.alone = False
+        """In an operator's process, while there is no daemon: a failback that is done waits for a person."""
         self.card, self._keepers, self._past = card, keepers, Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)
@@ -218,7 +221,7 @@ class ServiceEngine:
             step = next_step(self.state, self._clock.now(), self.trouble)
             step = self._tools.held(step, self.state.open_switch)
             if isinstance(step, st.Conclude):
-                await self._record([step.event])
+                await self._record([receipts.without_daemon(self._switch(), step.event) if self.alone else step.event])
                 return
             await self._begin_look(step)
         match step:

@@ -196,9 +196,9 @@ class Locked(StoreError):
 
     exit_code = ExitCode.REFUSED
 
-    def __init__(self, what: str, advice: str, holder: int | None) -> None:
+    def __init__(self, what: str, advice: str, holder: int | None, role: str = "") -> None:
         super().__init__(what, advice)
-        self.holder = holder
+        self.holder, self.role = holder, role
 
 
 class NotWritten(StoreError):

@@ -89,6 +89,7 @@ class Cause(StrEnum):
     CARD = "card"
     DISK_FULL = "disk_full"
     WRONG_ARTIFACT = "wrong_artifact"
+    WITHOUT_DAEMON = "without_daemon"
 
 
 CAUSE_CLASSES = (

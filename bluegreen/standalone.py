@@ -22,6 +22,7 @@ from bluegreen.config.load import load
 from bluegreen.control import documents
 from bluegreen.control.identity import user_of
 from bluegreen.core import events as ev
+from bluegreen.core.admit_drift import no_drift
 from bluegreen.core.readiness import goals
 from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
@@ -54,7 +55,7 @@ class Standalone:
         """The service's document, after a look at its balancers."""
         engine = self._fleet.engine(service)
         if not engine.seen:
-            engine.seen = await engine.look()
+            await engine.observe()  # what is drift is on record before a plan is made
         self._prove(engine)
         return documents.service(engine, self._fleet.clock.now())
 
@@ -63,6 +64,19 @@ class Standalone:
         made = await self._fleet.failback_plan(service)
         self._prove(self._fleet.engine(service))
         return documents.failback_plan(self._fleet.engine(service), made, self._fleet.clock.now())
+
+    def must_agree(self, service: str) -> None:
+        """Raises Refused where the balancers and the journal do not agree, with what can be done without a daemon."""
+        engine = self._fleet.engine(service)
+        try:
+            no_drift(engine.state)
+        except Refused as refusal:
+            card = engine.card.path if engine.card else ""
+            advice = f"put it right at the balancer by its own commands (they are on the card {card})"
+            if engine.state.distrust:
+                advice = f"go by the card, which is the newer one: bluegreen failback {service} --card {card}"
+            advice = f"{advice}; `adopt` and `restore` are the daemon's: systemctl start bluegreen"
+            raise Refused(f"{refusal.what}; nothing was moved", advice) from refusal
 
     def _prove(self, engine: ServiceEngine) -> None:
         for environment in goals(engine.state):
@@ -106,6 +120,8 @@ async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
     try:
         await parts.open("failback")
         with watched(config.daemon.watchdog, LOOKED_UP):
+            for engine in parts.fleet.engines.values():
+                engine.alone = True
             yield Standalone(parts.fleet, _nothing)
     finally:
         await parts.close()

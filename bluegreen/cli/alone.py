@@ -16,7 +16,7 @@ import click
 
 from bluegreen.cli.failback import show_end
 from bluegreen.cli.failback_screen import Asked, Dialog, Said, dialog, show_plan
-from bluegreen.cli.follow import ENDS, EVERY, Told
+from bluegreen.cli.follow import ENDS, EVERY, Told, is_done
 from bluegreen.cli.screen import Screen
 from bluegreen.cli.settings import Settings
 from bluegreen.cli.words import Document, moment
@@ -55,6 +55,11 @@ def failback_alone(settings: Settings, asked: Asked, gone: DaemonUnreachable) ->
 def _take_over(locked: Locked, settings: Settings, asked: Asked) -> None:
     """A daemon that hangs is ended, if the operator says so. Raises Locked where that was not said."""
     holder = f"process {locked.holder}" if locked.holder else "another process"
+    if locked.holder and locked.role.startswith("failback"):
+        holder = f"process {locked.holder}, somebody's failback without the daemon,"
+        if not asked.take_over:
+            advice = f"ask whose it is: `ps -o user,etime,args {locked.holder}`; only if it hangs, --take-over ends it"
+            raise Locked(f"{holder} holds the journal; nothing was moved here", advice, locked.holder) from locked
     if not asked.take_over or asked.dry_run or locked.holder is None:
         raise Locked(
             f"{holder} holds the journal, but does not answer at {settings.door()}; nothing was moved",
@@ -129,6 +134,7 @@ async def _one_failback(alone: Standalone, asked: Asked, screen: Screen) -> int:
     before = await alone.service(asked.service)
     plan = await alone.failback_plan(asked.service)
     show_plan(plan, asked, moment(before.get("as_of")), screen)
+    alone.must_agree(asked.service)  # before anything is asked
     if asked.dry_run:
         return ExitCode.DONE
     said = await _answered(dialog(plan, asked))
@@ -137,7 +143,7 @@ async def _one_failback(alone: Standalone, asked: Asked, screen: Screen) -> int:
     )
     switch = await _shown(doing, alone, before, screen)
     show_end(plan, switch, await alone.service(asked.service), screen)
-    return ENDS.get(switch["condition"], ExitCode.UNKNOWN)
+    return ExitCode.DONE if is_done(switch) else ENDS.get(switch["condition"], ExitCode.UNKNOWN)
 
 
 async def _shown(

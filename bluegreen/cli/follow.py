@@ -67,11 +67,19 @@ def ending(service: Document, switch: Document, screen: Screen) -> list[str]:
         by = f" by {switch['ended_by']}" if switch.get("ended_by") not in (None, "daemon") else ""
         return [f"{switch['kind']} {switch['id']} of {version}: {switch['condition'].replace('_', ' ')}{by}"]
     halt = switch["halt"]
+    if is_done(switch):
+        done = f"{switch['kind']} {switch['id']} of {version}: done; it waits for a person. When the daemon is back, it"
+        return [done, f"stays halted until it is told to go on: bluegreen resume {name}"]
     told = [f"{screen.ink('HALTED', 'bad')}  {name}  {halt['id']}: {clean(halt['summary'])}"]
     told += [f"  {clean(halt['advice'])}"] if halt.get("advice") else []
     told.append("  Traffic stays as it is until a person decides.")
     told += option_lines([option for option in service["options"] if option["lawful"]], screen.ink)
     return [*told, f"  all of it: bluegreen explain {name}"]
+
+
+def is_done(switch: Document) -> bool:
+    """Whether it halted only because it was done without the daemon: nothing is left to do."""
+    return switch["condition"] == "halted" and bool(switch["halt"]["cause"] == "without_daemon")
 
 
 def _progress(switch: Document) -> str:

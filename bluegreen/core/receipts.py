@@ -1,4 +1,4 @@
-"""What becomes of a receipt when a daemon takes it into its journal. Pure.
+"""What becomes of a failback that was done without the daemon: of its receipt, and of its end in the journal. Pure.
 
 The receipt's own records go in as they are: same ids, same times, same names, same reasons. Before them, a switch that
 was open is said to be failed back from; after them, whatever they came to, a person is awaited.
@@ -45,6 +45,20 @@ def _halted(switch: Switch) -> ev.Halted:
         cause=Cause.CARD,
         summary=f"{switch.requested_by} failed back to {switch.candidate} from the card, without this journal",
         advice="look at the balancers and at why the journal was away; `resume` when all is as it should be",
+    )
+
+
+def without_daemon(switch: Switch, event: ev.Event) -> ev.Event:
+    """What a process that stands in for the daemon writes in place of the end of its failback: all of it is done, and
+    the daemon, when it is back, goes on with nothing before a person has said so."""
+    if not isinstance(event, ev.KeptWarm):
+        return event
+    return ev.Halted(
+        halt=switch.next_halt(),
+        phase=switch.phase,
+        cause=Cause.WITHOUT_DAEMON,
+        summary=f"{switch.requested_by} failed back to {switch.candidate} without the daemon; all of it is done",
+        advice="look at why the daemon was away; `resume` when all is as it should be: it moves no traffic",
     )
 
 

@@ -53,7 +53,7 @@ class Lock:
         if not _locked(fd, self._path):
             os.close(fd)
             holder = read_holder(self._path)
-            raise Locked(*_who(self._path, holder), holder=holder.pid if holder else None)
+            raise Locked(*_who(self._path, holder), *((holder.pid, holder.role) if holder else (None,)))
         try:
             _sign(fd, role)
         except OSError as error:

@@ -131,6 +131,9 @@ async def test_a_failback_needs_no_daemon(
             await site.daemon.start()
             seen = await site.operator.look()
             assert (seen["live"], seen["switch"]["kind"], seen["switch"]["reason"]) == ("blue", "failback", REASON)
+            assert (seen["switch"]["condition"], seen["switch"]["halt"]["cause"]) == ("halted", "without_daemon")
+            await site.operator.post("resume")
+            await site.operator.ended("completed")
 
 
 async def _comes_back(site: Site, card: Path) -> None:
@@ -221,6 +224,36 @@ async def test_a_card_that_the_balancer_contradicts_moves_nothing(tmp_path: Path
         assert not [*site.state.glob("receipts/*")]
 
 
+async def test_a_balancer_that_the_journal_contradicts_moves_nothing_and_is_told_before_anything_is_asked(
+    tmp_path: Path,
+) -> None:
+    async with mid_shift(tmp_path) as site:
+        await killed(site)
+        await _haproxy(site, "set server web/green weight 7", "set server web/blue weight 93")
+        code, out = await site.failback()
+        assert code == 3, out
+        assert "shows blue 93% green 7%, the journal says blue 60% green 40%; nothing was moved" in out
+        assert str(site.card()) in out
+        assert "another state" not in out
+        assert _weight(_socket(site), "green") == 7
+
+
+async def test_a_colleagues_failback_is_not_taken_for_a_daemon_that_hangs(tmp_path: Path) -> None:
+    async with mid_shift(tmp_path) as site:
+        await killed(site)
+        await asyncio.to_thread(_while_a_colleague_thinks, site)
+
+
+def _while_a_colleague_thinks(site: Site) -> None:
+    with at_a_terminal("--config", str(site.config), "failback", "web", "--no-color") as terminal:
+        terminal.expect("Why?")
+        code, out = asyncio.run(site.failback())
+        assert code == 3, out
+        assert "somebody's failback without the daemon, holds the journal; nothing was moved here" in out
+        assert "ask whose it is" in out
+        terminal.kill()
+
+
 async def test_a_changed_card_and_a_card_of_another_service_move_nothing(tmp_path: Path) -> None:
     async with mid_shift(tmp_path) as site:
         more = await garbage_in_the_journal(site)
@@ -262,6 +295,7 @@ async def test_a_journal_that_is_older_than_its_card_moves_nothing_before_a_pers
         await site.daemon.start()
         seen = await site.operator.look()
         assert "older one, or another" in seen["distrust"]
+        assert json.loads(site.card().read_text())["points"]["front"]["present"] == [{"blue": 40, "green": 60}]
         assert (seen["switch"]["condition"], seen["switch"]["halt"]["cause"]) == ("halted", "card")
         assert not next(one for one in seen["options"] if one["verb"] == "resume")["lawful"]
         await site.operator.post("adopt", reason="looked at HAProxy")

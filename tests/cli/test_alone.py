@@ -42,7 +42,7 @@ def _serving(config: Path, bluegreen: Bluegreen) -> Iterator[None]:
     """A real daemon, killed at the end: nothing of it may be needed to go on."""
     process = subprocess.Popen([sys.executable, "-m", "bluegreen", "serve", "--config", str(config)])
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while bluegreen.bare("status", "--config", str(config)).code != 0:
             assert time.monotonic() < until
             assert process.poll() is None
@@ -55,7 +55,7 @@ def _serving(config: Path, bluegreen: Bluegreen) -> Iterator[None]:
 
 def test_a_killed_daemon_does_not_keep_an_operator_from_failing_back(config: Path, bluegreen: Bluegreen):
     with _serving(config, bluegreen):
-        ran = bluegreen.bare("deploy", "web", "v1", "--wait", "--timeout", "30s", "--config", str(config))
+        ran = bluegreen.bare("deploy", "web", "v1", "--wait", "--timeout", "120s", "--config", str(config))
         assert ran.code == 0, ran.out + ran.err
     with at_a_terminal("failback", "web", "--config", str(config), "--no-color") as terminal:
         terminal.expect("this process does it, under the same lock, on the same journal")
@@ -74,13 +74,16 @@ def test_a_daemon_killed_in_mid_shift_leaves_a_way_back(config: Path, bluegreen:
     (config.parent / "services/web.yaml").write_text(SERVICE + "shift: {steps: [25%, 100%], wait: approve}\n")
     at = ("--config", str(config))
     with _serving(config, bluegreen):
-        assert bluegreen.bare("deploy", "web", "v1", "--wait", "--no-pause", "--timeout", "30s", *at).code == 5
+        assert bluegreen.bare("deploy", "web", "v1", "--wait", "--no-pause", "--timeout", "120s", *at).code == 5
     plan = bluegreen.bare("failback", "web", "--dry-run", "--json", *at).document
     assert plan["traffic"][0]["now"] == {"blue": 75.0, "green": 25.0}
     ran = bluegreen.bare("failback", "web", "--yes", "--reason", "5xx", "--plan", plan["plan"], "--json", *at)
     assert ran.code == 0, ran.err
-    assert (ran.document["kind"], ran.document["condition"]) == ("failback", "completed")
+    assert (ran.document["kind"], ran.document["condition"]) == ("failback", "halted")
+    assert ran.document["halt"]["cause"] == "without_daemon"
     with _serving(config, bluegreen):
+        told = bluegreen.bare("resume", "web", *at)
+        assert told.code == 0, told.err
         ended = bluegreen.bare("history", "web", "--json", *at).document["switches"]
     assert [one["condition"] for one in ended] == ["completed", "failed_back"]
 
@@ -98,10 +101,10 @@ def test_a_daemon_that_hangs_is_taken_over_when_the_operator_says_so(config: Pat
     at = ("--config", str(config))
     process = subprocess.Popen([sys.executable, "-m", "bluegreen", "serve", "--config", str(config)])
     try:
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while bluegreen.bare("status", *at).code != 0:
             assert time.monotonic() < until
-        assert bluegreen.bare("deploy", "web", "v1", "--wait", "--timeout", "30s", *at).code == 0
+        assert bluegreen.bare("deploy", "web", "v1", "--wait", "--timeout", "120s", *at).code == 0
         process.send_signal(signal.SIGSTOP)
         held = bluegreen.bare("failback", "web", "--yes", "--reason", "it hangs", *at)
         assert held.code == 3

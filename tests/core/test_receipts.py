@@ -10,7 +10,7 @@ from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
 from bluegreen.core.phases import IllegalTransition, apply, fold
-from bluegreen.core.receipts import distrusted, to_import
+from bluegreen.core.receipts import distrusted, to_import, without_daemon
 from bluegreen.core.state import ServiceState
 from bluegreen.model import WHOLE, Cause, Condition
 from tests.builders import (
@@ -121,3 +121,12 @@ def test_a_journal_is_distrusted_also_where_no_switch_is_open() -> None:
     (_, halt) = distrusted(state_after(SHIFTING), "the card is newer")
     assert isinstance(halt, ev.Halted)
     assert halt.cause is Cause.CARD
+
+
+def test_a_failback_that_is_done_without_the_daemon_waits_for_a_person():
+    switch = the_switch(state_after(f"{DEPLOYED} failback proven set:1000 shifted baked"))
+    end = ev.KeptWarm(None, None)
+    halted = without_daemon(switch, end)
+    assert isinstance(halted, ev.Halted)
+    assert halted.cause is Cause.WITHOUT_DAEMON
+    assert without_daemon(switch, ev.Shifted()) == ev.Shifted()
