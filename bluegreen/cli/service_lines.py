@@ -207,8 +207,8 @@ def switch_lines(switch: Document, now: datetime | None, ink: Ink) -> list[str]:
         ended = f"        ended {when(switch['ended_at'], now)}"
         lines.append(ended + (f" by {switch['ended_by']}" if switch.get("ended_by") not in (None, "daemon") else ""))
     elif switch.get("alive_at"):
-        what = f": {clean(switch['alive'])}" if switch.get("alive") else ""
-        lines.append(f"        last sign of life of its step {when(switch['alive_at'], now)}{what}")
+        head = f"        last sign of life of its step {when(switch['alive_at'], now)}"
+        lines += hanging(f"{head}: ", switch["alive"], 10) if switch.get("alive") else [head]
     return lines
 
 

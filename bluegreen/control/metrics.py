@@ -5,6 +5,7 @@ Names are the contract's. A label is only ever a name from the configuration or 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -61,6 +62,10 @@ class Metrics:
         self.registry.register(_State(fleet))
         for name, engine in fleet.engines.items():
             self._drift.labels(name)
+            for kind, outcome in itertools.product(
+                Kind, _ENDS.values()
+            ):  # a counter that begins with 1 has no increase
+                self._switches.labels(name, kind, outcome)
             if (switch := engine.state.open_switch) is not None:
                 self._kinds[switch.id] = switch.kind
 

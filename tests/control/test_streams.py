@@ -164,13 +164,15 @@ async def test_every_metric_of_the_contract_is_there_with_its_labels(endpoint: E
     for name, labels in CONTRACT.items():
         assert labels <= samples[name], name
     values = {
-        (sample.name, sample.labels.get("environment", sample.labels.get("outcome", ""))): sample.value
+        (sample.name, *(sample.labels[name] for name in ("environment", "kind", "outcome") if name in sample.labels)):
+        sample.value
         for family in families
         for sample in family.samples
-    }
+    }  # fmt: skip
     assert values["bluegreen_weight", "green"] == 100.0
-    assert values["bluegreen_switches_total", "completed"] == 1.0
-    assert values["bluegreen_failback_ready", ""] == 1.0
+    assert values["bluegreen_switches_total", "deployment", "completed"] == 1.0
+    assert values["bluegreen_switches_total", "failback", "completed"] == 0.0, "there from the start"
+    assert values["bluegreen_failback_ready",] == 1.0
 
 
 async def test_a_halt_is_seen_in_the_metrics(endpoint: Endpoint) -> None:
