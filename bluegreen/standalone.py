@@ -18,7 +18,7 @@ from typing import Any
 from bluegreen import cards
 from bluegreen.aws import Sessions
 from bluegreen.clock import SystemClock
-from bluegreen.config.load import load
+from bluegreen.config.load import load, state_directory
 from bluegreen.control import documents
 from bluegreen.control.identity import user_of
 from bluegreen.core import events as ev
@@ -26,7 +26,7 @@ from bluegreen.core.admit_drift import no_drift
 from bluegreen.core.readiness import goals
 from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import Refused
+from bluegreen.errors import Locked, Refused, StoreError
 from bluegreen.fleet import Fleet
 from bluegreen.log import set_up
 from bluegreen.model import WHOLE, Condition, Weights
@@ -34,7 +34,7 @@ from bluegreen.observe import Seen
 from bluegreen.parts import Parts
 from bluegreen.processes import become_subreaper
 from bluegreen.store import receipt
-from bluegreen.store.lock import Lock, end_holder
+from bluegreen.store.lock import Lock, end_holder, read_holder
 from bluegreen.warm import proven_by_looks
 from bluegreen.watchdog import watched
 from bluegreen.wiring import Bench
@@ -106,14 +106,19 @@ def end_hung_daemon(config_path: Path) -> int | None:
 
     Traffic is not touched by that: what was under way is looked up by whoever takes over. Raises StoreError.
     """
-    holder = end_holder(Path(load(config_path).daemon.state.directory) / "lock")
+    holder = end_holder(state_directory(config_path) / "lock")
     return holder.pid if holder else None
 
 
 @contextlib.asynccontextmanager
 async def standalone(config_path: Path) -> AsyncIterator[Standalone]:
-    """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError."""
+    """The daemon's parts in this process. Raises ConfigError, Locked (a daemon holds the journal) or StoreError.
+
+    A journal is the daemon's to make: a new one would know nothing of what there is to go back to.
+    """
     config = load(config_path)
+    if not (journal := Path(config.daemon.state.directory) / "journal.sqlite").exists():
+        raise StoreError(f"there is no journal at {journal}", "was it deleted, or is its disk not mounted?")
     parts = Parts(config, in_daemon=False)
     lines = set_up("text", "error")
     become_subreaper()
@@ -147,6 +152,14 @@ class Receipt:
     @property
     def error(self) -> str:
         return self.store.error
+
+
+def nobody_living(directory: Path) -> None:
+    """Raises Locked where a living process holds that state directory: a card from elsewhere does not pass it by."""
+    holder = read_holder(directory / "lock")
+    if holder is not None and holder.is_alive():
+        what = f"{directory} is in use by process {holder.pid} ({holder.role})"
+        raise Locked(what, "no card is needed while it lives", holder.pid, holder.role)
 
 
 @contextlib.asynccontextmanager

@@ -208,6 +208,7 @@ asyncio.run(main())
 @pytest.mark.slow
 def test_a_failback_without_a_daemon_is_watched_too_and_lets_go_of_the_journal(tmp_path: Path) -> None:
     config = laid_out(tmp_path, daemon="}\nwatchdog: 5s\nlog: {format: json")
+    asyncio.run(looked_up(tmp_path / "state"))  # a journal is there
     done = subprocess.run(
         [sys.executable, "-c", ALONE, str(config)], capture_output=True, text=True, timeout=60, check=False
     )

@@ -87,7 +87,7 @@ async def _failback(config: Path, asked: Asked, screen: Screen) -> int:
     from bluegreen.standalone import standalone
 
     if asked.card is not None:
-        return await _by_card(Path(asked.card), "a card was named", asked, screen)
+        return await _by_card(config, Path(asked.card), "a card was named", asked, screen)
     try:
         async with standalone(config) as alone:
             screen.notice("the daemon does not answer; this process does it, under the same lock, on the same journal")
@@ -104,14 +104,15 @@ async def _failback(config: Path, asked: Asked, screen: Screen) -> int:
             raise
         if not sys.stdin.isatty():
             raise Refused(f"{what}; nothing was moved", f"to go by the card: --card {path}") from broken
-        return await _by_card(path, f"{what}: {broken}", asked, screen)
+        return await _by_card(config, path, f"{what}: {broken}", asked, screen)
 
 
-async def _by_card(path: Path, why: str, asked: Asked, screen: Screen) -> int:
-    from bluegreen.cards import CardBroken, read
-    from bluegreen.standalone import from_card
+async def _by_card(config: Path, path: Path, why: str, asked: Asked, screen: Screen) -> int:
+    from bluegreen.cards import CardBroken, card_path, read
+    from bluegreen.standalone import from_card, nobody_living
 
-    card = read(path)
+    card, home = read(path), card_path(config, asked.service).parent.parent
+    nobody_living(home)
     if card.service != asked.service:
         raise CardBroken(f"{path} is the card of {card.service}, not of {asked.service}", "nothing was moved")
     screen.notice(
@@ -124,6 +125,8 @@ async def _by_card(path: Path, why: str, asked: Asked, screen: Screen) -> int:
             screen.notice(f"{receipt.error}: keep the RECEIPT lines above; they are the only record of this failback")
         elif not asked.dry_run:
             screen.notice(f"what was done is on the receipt {receipt.path};")
+            if receipt.path.parent.resolve() != (home / "receipts").resolve():
+                screen.notice(f"copy it to {home / 'receipts'} before the daemon starts:")
             screen.notice(
                 "the daemon takes it into its journal when it starts, and stays halted until it is told to go on"
             )

@@ -94,6 +94,9 @@ async def state_directory_gone(site: Site) -> list[str]:
     kept.parent.mkdir(parents=True)
     shutil.copy(site.card(), kept)
     shutil.rmtree(site.state)
+    code, out = await site.failback()
+    assert (code, "there is no journal at" in out, "name one by --card FILE" in out) == (1, True, True), out
+    assert not site.state.exists(), "an empty journal would know of no way back"
     return ["--card", str(kept)]
 
 
@@ -122,6 +125,7 @@ async def test_a_failback_needs_no_daemon(
         code, out = await site.failback(*more)
         assert code == 0, out
         assert "blue 100%" in out
+        assert (f"copy it to {site.state / 'receipts'}" in out) == (situation == "state directory gone"), out
         report_figures(f"{situation}: failed back")
         (tmp_path / "services" / "web.yaml").write_text(service)
         if "--card" in more:
@@ -269,6 +273,11 @@ async def test_while_the_daemon_lives_no_card_is_used(tmp_path: Path) -> None:
         assert (code, "no card is needed" in out) == (3, True), out
         site.daemon.send(signal.SIGSTOP)
         code, out = await site.failback("--card", str(site.card()))
+        assert (code, "--take-over" in out) == (3, True), out
+        kept = tmp_path / "elsewhere" / "cards" / "web.json"
+        kept.parent.mkdir(parents=True)
+        shutil.copy(site.card(), kept)
+        code, out = await site.failback("--card", str(kept))
         assert (code, "--take-over" in out) == (3, True), out
         site.daemon.send(signal.SIGCONT)
 
