@@ -65,8 +65,7 @@ class ServiceEngine:
         self.readiness: dict[str, Readiness] = {}
         self.gathering: Gathering | None = None
         self.freezes = Freezes()
-        self.alone = False
-        """In an operator's process, while there is no daemon: a failback that is done waits for a person."""
+        self.alone = False  # in an operator's process, without a daemon: a failback that is done waits for a person
         self.card, self._keepers, self._past = card, keepers, Past()
         keep = card.keep if card else keep_nothing
         self.book = Book(setup.service, store, clock, publish, new_id, keep, self._note)

@@ -84,6 +84,9 @@ def test_a_daemon_killed_in_mid_shift_leaves_a_way_back(config: Path, bluegreen:
     with _serving(config, bluegreen):
         told = bluegreen.bare("resume", "web", *at)
         assert told.code == 0, told.err
+        until = time.monotonic() + 120
+        while bluegreen.bare("status", "web", "--json", *at).document["switch"]["condition"] != "completed":
+            assert time.monotonic() < until
         ended = bluegreen.bare("history", "web", "--json", *at).document["switches"]
     assert [one["condition"] for one in ended] == ["completed", "failed_back"]
 
