@@ -33,7 +33,7 @@ from bluegreen.freezes import Freezes
 from bluegreen.gathering import Gathering
 from bluegreen.life import beating
 from bluegreen.model import Cause, Condition, Finding, Phase
-from bluegreen.observe import ANSWER_SECONDS, Past, Seen, in_turn, look
+from bluegreen.observe import ANSWER_SECONDS, Past, Seen, again_and_again, in_turn, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
 from bluegreen.running import Running
 from bluegreen.steps import deploy, looks, restore, shift, trace
@@ -73,6 +73,7 @@ class ServiceEngine:
         self.new_id, self._observe_every = new_id, observe_every
         self._lock, self._balancers = asyncio.Lock(), asyncio.Lock()
         self._wake, self._looked, self._stopping = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._doubted = asyncio.Event()
         self._running = Running(clock, self._wake, lambda: self.state)
         self.signs, self.recent = self._running.signs, self._running.recent
 
@@ -172,7 +173,8 @@ class ServiceEngine:
         async with asyncio.TaskGroup() as group:
             tracer = trace.Tracer(lambda: self.state, self.ports, self._clock, self._traced)
             keeping = self._tools.keep(lambda environment: self.state.may_touch(environment))
-            each = (self._observe_forever(), keeping, tracer.run(), *(keeper(self) for keeper in self._keepers))
+            looking = again_and_again(self.observe, self._observe_every, self._doubted)
+            each = (looking, keeping, tracer.run(), *(keeper(self) for keeper in self._keepers))
             beside = [group.create_task(one) for one in each]
             await self._looked.wait()  # every balancer is read first, or found unreadable; only then is decided
             await self._drive()
@@ -285,15 +287,14 @@ class ServiceEngine:
                 try:
                     target = self.ports().balancers[step.point].native(step.split)
                 except Rejected as refusal:
-                    await self._record([self._halted(Cause.BALANCER_REFUSED, str(refusal))])
+                    why, cause = str(refusal), Cause.BALANCER_REFUSED
+                    await self._record([looks.halted(self._switch(), cause, summary=why, closes_step=False)])
                     return
                 await self._record([ev.StepStarted("set_weights", step.point, step.expected, target, step.split)])
             hand = shift.run(step, target, self._switch(), self._told(), self._clock, self._wanted)
             if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
                 async with self._lock:
                     await self.book.owe(outcome)
-        if isinstance(outcome, ev.Halted) and outcome.cause is Cause.DRIFT:
-            await self.observe()  # the drift itself goes on record at once, for whoever answers the halt
 
     async def _restore(self, step: st.Restore | st.LookUpRestore) -> None:
         """What an operator ordered beside a switch, or without one. While it writes, nobody else reads."""
@@ -330,12 +331,6 @@ class ServiceEngine:
         """The open switch's ports, which tell of every answer that the step gets."""
         return replace(beating(self.ports(), self._running.beat), readiness=self.readiness)
 
-    async def _observe_forever(self) -> None:
-        while True:
-            with contextlib.suppress(NotWritten):  # said by the store's trouble; the next look sees the same
-                await self.observe()
-            await self._clock.sleep(self._observe_every)
-
     async def _traced(self, drift: Drift, event: ev.DriftTraced) -> None:
         await self.note(lambda now: [event] if (of := now.drift.get(drift.point)) and of.id == drift.id else [])
 
@@ -355,10 +350,9 @@ class ServiceEngine:
         if entry is None:
             self._wake.set()
         else:
+            if isinstance(entry.event, ev.Halted) and entry.event.cause is Cause.DRIFT:
+                self._doubted.set()  # the drift itself goes on record at once, for whoever answers the halt
             self.seen = self._past.read_back(self.seen, entry, asyncio.get_running_loop().time())
-
-    def _halted(self, cause: Cause, summary: str, advice: str = "", *, closes_step: bool = False) -> ev.Halted:
-        return looks.halted(self._switch(), cause, summary=summary, advice=advice, closes_step=closes_step)
 
     def _switch(self) -> Switch:
         switch = self.state.open_switch
@@ -385,7 +379,8 @@ class ServiceEngine:
             ad.admit(request, self.state, self._clock.now())  # what is refused anyway stops nothing
             switch = self.state.open_switch
             if switch is not None and switch.condition is not Condition.HALTED:
-                stopped = self._halted(Cause.OPERATOR, f"stopped for a failback: {ask.reason}")
+                why = f"stopped for a failback: {ask.reason}"
+                stopped = looks.halted(switch, Cause.OPERATOR, summary=why, closes_step=False)
                 await self._record([stopped], replace(ask, key=None, digest=None))
         try:
             async with asyncio.timeout(ANSWER_SECONDS), self._balancers:  # held until the outcome is on record

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bluegreen.core import events as ev
 from bluegreen.core.drift import judge, unreadable
 from bluegreen.core.state import ServiceState
-from bluegreen.errors import BalancerError, Rejected
+from bluegreen.errors import BalancerError, NotWritten, Rejected
 from bluegreen.model import Target, TargetState, Weights
 from bluegreen.ports import Balancer, Ports
 from bluegreen.steps import looks
@@ -55,6 +55,16 @@ async def in_turn(lock: asyncio.Lock, patience: float | None) -> AsyncIterator[b
         yield True
     finally:
         lock.release()
+
+
+async def again_and_again(observe: Callable[[], Awaitable[None]], every: float, doubted: asyncio.Event) -> None:
+    """Until cancelled: a look, and the next one so many seconds later, or at once where what it shows is doubted."""
+    while True:
+        doubted.clear()
+        with contextlib.suppress(NotWritten):  # said by the store's trouble; the next look sees the same
+            await observe()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(doubted.wait(), every)
 
 
 async def look(ports: Ports, now: datetime) -> dict[str, Seen]:

@@ -18,7 +18,8 @@ from bluegreen.core.requests import Restore
 from bluegreen.core.restoring import WORD_SECONDS_MAX
 from bluegreen.core.state import Point, ServiceState
 from bluegreen.errors import AccessDenied, OutcomeUnknown, Refused, Rejected, StateMoved, Throttled, Unreachable
-from bluegreen.model import Cause, Condition, Target, TargetState, Weights
+from bluegreen.model import Cause, Condition, Finding, Phase, Target, TargetState, Weights
+from bluegreen.ports import Scene
 from bluegreen.steps import restore
 from tests.fakes import OPERATOR, Driver, World
 from tests.virtual import run
@@ -437,6 +438,31 @@ def test_another_environments_traffic_by_another_hand_forbids_an_abort(world: Wo
             await driver.ask("restore")
             await carried_out(driver)
             await driver.ask("abort")
+
+    run(main())
+
+
+def test_a_drift_that_the_look_before_a_deployment_finds_can_be_answered_at_once(tmp_path: Path) -> None:
+    world, _ = darkened(tmp_path)
+
+    async def changed_meanwhile(_: Scene) -> tuple[Finding, ...]:
+        world.balancer.set_weights({"blue": 3, "green": 1})
+        return ()
+
+    world.deployer.examine = changed_meanwhile  # type: ignore[method-assign, assignment]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            assert await driver.ended() is Condition.HALTED
+            halt = driver.switch.halt
+            assert halt is not None
+            assert (halt.phase, halt.cause) == (Phase.DEPLOY, Cause.DRIFT)
+            await asyncio.sleep(1)
+            assert set(driver.engine.state.drift) == {"point"}, "not with the next look, in 15 s"
+            await driver.ask("restore")
+            await driver.until(lambda: driver.engine.state.restore is None)
+            assert (await driver.shown()).share("blue") == 1000
 
     run(main())
 
