@@ -17,8 +17,6 @@ from tests.invariants import JournalLaws, Law, broken, real
 
 FRESH_SECONDS = 30.0
 """How old the health and the gates may be that a write is made on; most of it is for a write that is tried again."""
-UNREAD_SECONDS = 240.0
-"""Within this a running switch halts whose balancer cannot be read: the limit, and the looks until it is seen."""
 SMOKE_SECONDS = 90.0
 """How old a good smoke check may be that a failback is proven by: a minute, and the looks that are made with it."""
 TOLD_SECONDS = 60.0
@@ -61,10 +59,8 @@ class EffectLaws:
         self.begun = False
         """Whether the deployment that was last intended really began."""
         self.version: str | None = None
-        self.begun_at = self.decided = 0.0
+        self.decided = 0.0
         """When the last thing happened that a next step is decided by."""
-        self.unread: dict[str, float] = {}
-        """Since when a balancer could not be read, since this process began."""
         self.good: dict[tuple[str, str], tuple[float, str | None]] = {}
         """When a check was last good in an environment, and the version that it asked for; none after a bad answer."""
         self.card: dict[str, list[Weights]] = {}
@@ -88,12 +84,11 @@ class EffectLaws:
         self.keys.add(record.key)
         match record.event:
             case ev.Requested(version=version):
-                self.version, self.begun_at = version, self.now()
+                self.version = version
                 self.proofs, self.accepted = Proofs(), set()
             case ev.Restarted() | ev.Resumed() | ev.Approved():
                 self.proofs = Proofs()
                 if isinstance(record.event, ev.Restarted):
-                    self.unread.clear()
                     self.lost = True
                     self.shown.clear()
             case ev.CheckAccepted(check=check):
@@ -194,14 +189,6 @@ class EffectLaws:
     def read(self, point: str, weights: Weights) -> None:
         """A balancer told its weights."""
         self.shown[point].append(weights)
-        self.unread.pop(point, None)
-
-    def not_read(self, point: str) -> None:
-        """A balancer gave no answer."""
-        since, journal = self.unread.setdefault(point, self.now()), self.journal
-        running = journal.switch is not None and not journal.halted and point in journal.plan_points
-        if running and self.now() - max(since, self.begun_at) > UNREAD_SECONDS:
-            broken(Law.DRIFT_SAID, f"{point} is unread since {since:.0f}, and {journal.switch} goes on")
 
     def kept(self, present: Mapping[str, list[Weights]]) -> None:
         """The card was written: what each point may show now."""

@@ -238,11 +238,7 @@ class Balancer:
         return Weights.of({name: split.get(name, 0) for name in self._world.layout.environments})
 
     async def read(self) -> Weights:
-        try:
-            await self._reachable()
-        except (Unreachable, AccessDenied, Throttled):
-            self._world.laws.not_read(self.point)
-            raise
+        await self._reachable()
         shown = self._shown()
         self.told = (shown, self._world.time())
         self._world.laws.read(self.point, shown)
