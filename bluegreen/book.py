@@ -72,7 +72,7 @@ class Book:
             )  # fmt: skip
             state = apply(state, record)
             records.append(record)
-        return await self.take_in(records)
+        return await self._durable(records, state)
 
     async def owe(self, event: ev.Event) -> None:
         """A fact goes on record, now or as soon as there is room. Raises NotWritten; it stays owed then."""
@@ -86,10 +86,14 @@ class Book:
             self.owed = []
 
     async def take_in(self, records: Sequence[ev.Record]) -> tuple[ev.Entry, ...]:
-        """Apply (which raises before anything is written), append, publish, keep the card."""
+        """Take in records that others made. Raises IllegalTransition before anything is written."""
         state = self.state
         for record in records:
             state = apply(state, record)
+        return await self._durable(records, state)
+
+    async def _durable(self, records: Sequence[ev.Record], state: ServiceState) -> tuple[ev.Entry, ...]:
+        """Append, publish, keep the card. `state` is what they add up to."""
         try:
             entries = await self._store.append(self.state.service, self.state.version, records)
         except AppendUnknown as unknown:

@@ -36,6 +36,8 @@ class JournalLaws:
     def __init__(self) -> None:
         self.switch: str | None = None
         """The open switch; None where none is."""
+        self.last: str | None = None
+        """The switch that began last, open or not."""
         self.kind: Kind | None = None
         self.candidate = ""
         self.halted = False
@@ -161,6 +163,7 @@ class JournalLaws:
             self.warm.pop(event.candidate, None)
         if event.switch_kind is Kind.DEPLOYMENT and record.at < until and not event.replace_warm:
             broken(Law.WARM_STAYS, f"{event.candidate} is deployed over and is protected until {until}")
+        self.last = record.switch
         self.switch, self.kind, self.candidate = record.switch, event.switch_kind, event.candidate
         if event.switch_kind is Kind.FAILBACK and self.releases.get(event.candidate, event.version) != event.version:
             broken(Law.PROVEN, f"{event.candidate} holds {self.releases[event.candidate]}, not {event.version}")

@@ -54,12 +54,16 @@ _LOOKS = tuple(
     )
 )  # fmt: skip
 """What is looked for, after the words without which a line has nothing of the kind: most lines have none."""
+_CLUES = re.compile("|".join(re.escape(clue) for clues, *_ in _LOOKS for clue in clues), re.IGNORECASE)
+"""Any of these words: most texts have none at all."""
 
 
 def hidden(text: str, mark: str) -> str:
     """The text with `mark` for the value of everything that looks like a secret."""
     if "PRIVATE KEY-----" in text:
         text = _KEY.sub(rf"\1{mark}", text)
+    if _CLUES.search(text) is None:
+        return text
     lines = ("\\n".join(_hidden(part, mark) for part in line.split("\\n")) for line in text.split("\n"))
     return "\n".join(lines)
 

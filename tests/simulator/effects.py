@@ -134,10 +134,11 @@ class EffectLaws:
                 pass
 
     def _is_answered(self, key: str, switch: str | None, halt: str | None) -> None:
-        """What a person asked for by what they saw comes true while it is still so."""
+        """What a person asked for by what they saw comes true while it is still so. That a bake has ended meanwhile
+        changes nothing of a plan to fail back."""
         journal = self.journal
-        if (journal.switch, journal.halt) != (switch, halt):
-            broken(Law.SHOWN, f"{key} answered {switch}, {halt}; it is {journal.switch}, {journal.halt} now")
+        if (journal.last, journal.halt) != (switch, halt):
+            broken(Law.SHOWN, f"{key} answered {switch}, {halt}; it is {journal.last}, {journal.halt} now")
 
     def _was_read(self, event: ev.Event) -> None:
         """What is said of a balancer is what it showed at the last look."""

@@ -29,7 +29,7 @@ sound_next, sound_apply = decide.next_step, phases.apply
 sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
 sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
 sound_halted, sound_rest = looks.halted, ServiceEngine._rest
-sound_shift, sound_take_in, sound_judge = decide._shift, book.Book.take_in, drift.judge
+sound_shift, sound_durable, sound_judge = decide._shift, book.Book._durable, drift.judge
 
 
 @dataclass(frozen=True)
@@ -222,12 +222,12 @@ def _takes_any_answer(request, state):
     return None
 
 
-async def _keeps_no_card_of_intents(self, records):
+async def _keeps_no_card_of_intents(self, records, state):
     """Only what was done stands on the card."""
     keep = self._keep
     self._keep = keep_nothing if isinstance(records[-1].event, ev.StepStarted) else keep
     try:
-        return await sound_take_in(self, records)
+        return await sound_durable(self, records, state)
     finally:
         self._keep = keep
 
@@ -296,7 +296,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("skips steps", (Law.PLANNED,), decide, "_shift", _skips_steps),
     Mutant("asks nobody", (Law.PLANNED,), decide, "_shift", _asks_nobody),
     Mutant("takes any answer", (Law.SHOWN,), ad, "_answers_this_halt", _takes_any_answer),
-    Mutant("keeps no card of intents", (Law.CARD,), book.Book, "take_in", _keeps_no_card_of_intents),
+    Mutant("keeps no card of intents", (Law.CARD,), book.Book, "_durable", _keeps_no_card_of_intents),
     Mutant("looks no last time", (Law.PROVEN,), shift, "ready", _looks_no_last_time),
     Mutant("watches no gates", (Law.PROVEN,), watch, "_gates", _watches_no_gates),
     Mutant("watches no health", (Law.PROVEN,), watch._Health, "look", _watches_no_health),

@@ -61,11 +61,8 @@ class People:
     async def _late(self, verb: str) -> None:
         """Somebody answers what they were shown a while ago: it counts while it is still so."""
         journal, key = self._world.laws.journal, f"key-{next(self._world.ids)}"
-        if verb == "failback":
-            plan = (await self._fleet.failback_plan("web")).id or None
-            seen = (journal.switch, journal.halt)
-        else:
-            plan, seen = None, (journal.switch, journal.halt)
+        plan = (await self._fleet.failback_plan("web")).id or None if verb == "failback" else None
+        seen = (journal.last, journal.halt)
         if (journal.halt if verb != "failback" else plan) is None:
             await self.ask(verb)
             return
