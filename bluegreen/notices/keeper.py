@@ -63,8 +63,7 @@ class NoticeKeeper:
         asked = [notifier for notifier in notifiers if _concerns(notifier, one, engine.state.service)]
         if not asked:
             return
-        now = self._clock.now()
-        said = notice(one, engine.state, engine.setup.environments, now, engine.freezes.active(now))
+        said = notice(one, engine, self._clock.now())
         async with asyncio.TaskGroup() as group:
             sent = {notifier.name: group.create_task(_sent(notifier, said)) for notifier in asked}
         failed = {name: why for name, task in sent.items() if (why := task.result())}

@@ -10,8 +10,9 @@ from typing import Any
 
 from bluegreen.core.due import Due
 from bluegreen.core.halts import options
-from bluegreen.core.requests import Frozen
 from bluegreen.core.state import ServiceState
+from bluegreen.core.ways import Option
+from bluegreen.engine import ServiceEngine
 
 HEADS = {"halt": "HALTED", "reminder": "STILL HALTED", "pause": "AWAITED", "warm": "FAILBACK NOT READY"}
 
@@ -32,7 +33,8 @@ class Notice:
     halt: str | None
     claimed_by: str | None
     traffic: Mapping[str, str]
-    ways: Sequence[str]
+    ways: Sequence[Option]
+    """What a person may do now, as everywhere; without the ways that are not possible."""
 
     def cloud_event(self) -> dict[str, Any]:
         """CloudEvents 1.0, structured JSON."""
@@ -47,7 +49,7 @@ class Notice:
             "data": {
                 "service": self.service, "times": self.times, "summary": self.summary, "advice": self.advice,
                 "by": self.by, "switch": self.switch, "halt": self.halt, "claimed_by": self.claimed_by,
-                "traffic": dict(self.traffic), "ways": list(self.ways),
+                "traffic": dict(self.traffic), "ways": [_way(one) for one in self.ways],
             },
         }  # fmt: skip
 
@@ -65,15 +67,18 @@ class Notice:
             lines.append(f"nobody has it yet: bluegreen claim {self.service}")
         if self.kind in ("halt", "reminder"):
             lines.append("Traffic stays as it is until a person decides.")
-        return "\n".join([*lines, *(f"  {way}" for way in self.ways)])
+        return "\n".join([*lines, *(line for way in self.ways for line in _told(way))])
 
 
-def notice(
-    due: Due, state: ServiceState, environments: Sequence[str], now: datetime, frozen: tuple[Frozen, ...] = ()
-) -> Notice:
+def notice(due: Due, engine: ServiceEngine, now: datetime) -> Notice:
     """What is said of it now; a way that a freeze holds up is not among the ways."""
+    state, setup = engine.state, engine.setup
     switch, claim = state.switch, state.notes.line.claim
-    lawful = [one.command for one in options(state, environments, now, frozen=frozen) if one.lawful and one.command]
+    made = options(
+        state, setup.environments, now, setup.deployment, setup.failback, engine.freezes.active(now),
+        dict(engine.readiness),
+    )  # fmt: skip
+    lawful = tuple(one for one in made if one.lawful and one.command)
     return Notice(
         id=f"{due.subject}/{due.times}", kind=due.kind, service=state.service, at=now, times=due.times,
         summary=due.summary, advice=due.advice, by=due.by, switch=switch.id if switch else None,
@@ -81,6 +86,21 @@ def notice(
         traffic={name: _traffic(state, name) for name in state.points},
         ways=lawful if due.kind in ("halt", "reminder", "pause", "drift") else (),
     )  # fmt: skip
+
+
+def _way(way: Option) -> dict[str, Any]:
+    return {
+        "verb": way.verb, "label": way.label or way.verb, "command": way.command, "effect": way.effect,
+        "moves_traffic": way.moves_traffic, "duration": way.duration, "risk": way.risk,
+    }  # fmt: skip
+
+
+def _told(way: Option) -> list[str]:
+    """What to type, what it does to the traffic, and what it risks."""
+    moves = "traffic MOVES" if way.moves_traffic else "traffic stays"
+    takes = f"; takes {way.duration}" if way.duration else ""
+    risk = f"; risk: {way.risk}" if way.risk else ""
+    return [f"  {way.label or way.verb}: {way.command}", f"    {moves}: {way.effect}{takes}{risk}"]
 
 
 def _traffic(state: ServiceState, point: str) -> str:

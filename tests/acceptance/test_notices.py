@@ -81,8 +81,11 @@ async def test_a_halt_is_told_claimed_and_quiet(tmp_path: Path) -> None:
     signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + raw
     wanted = base64.b64encode(hmac.new(b"a secret of the hook", signed, hashlib.sha256).digest()).decode()
     assert headers["webhook-signature"] == f"v1,{wanted}"
-    assert "bluegreen resume web" in json.loads(raw)["data"]["ways"]
+    ways = {way["label"]: way for way in json.loads(raw)["data"]["ways"]}
+    assert ways["retry"]["command"] == "bluegreen resume web"
+    assert ways["retry"]["risk"]
     chat = next(json.loads(raw)["text"] for path, _, raw in got if path.startswith("/slack"))
     assert chat.startswith("HALTED web: the deployment to green failed")
+    assert "  retry: bluegreen resume web\n    traffic MOVES: " in chat
     everything = b"".join(raw for _, _, raw in got) + (tmp_path / "daemon.log").read_bytes()
     assert b"B0/xyz" not in everything, "the address of an incoming webhook is a secret"
