@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.core import admit as ad
+from bluegreen.core.admit_drift import no_drift
 from bluegreen.core.failback import Report, first_share, report
 from bluegreen.core.failback_facts import Clients, Facts, FlagMoved, PointFacts
 from bluegreen.core.forward import moved_forward
@@ -61,6 +62,7 @@ async def make(
     shown = {name: seen.weights for name, seen in engine.seen.items() if seen.weights is not None}
     steps = setup.failback.steps
     try:
+        no_drift(state)
         target, source, version = ad.failback_target(state)
     except Refused as refusal:
         return FailbackPlan("", False, str(refusal), None, None, None, steps, shown, {})

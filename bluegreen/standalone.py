@@ -29,7 +29,7 @@ from bluegreen.engine import ServiceEngine
 from bluegreen.errors import Locked, Refused, StoreError
 from bluegreen.fleet import Fleet
 from bluegreen.log import set_up
-from bluegreen.model import WHOLE, Condition, Weights
+from bluegreen.model import WHOLE, Cause, Condition, Weights
 from bluegreen.observe import Seen
 from bluegreen.parts import Parts
 from bluegreen.processes import become_subreaper
@@ -95,10 +95,17 @@ class Standalone:
             group.create_task(engine.run())
             while engine.state.open_switch is not None and engine.state.open_switch.condition is not Condition.HALTED:
                 await engine.changed(engine.state.version)
+            await self._kept(engine)
             await engine.stop()
         state, one = self._fleet.switch(started.id)
         document = documents.service(engine, self._fleet.clock.now())
         return dict(document["switch"]) if state.switch is one else documents.switch(one, state)
+
+    async def _kept(self, engine: ServiceEngine) -> None:
+        """At a halt that asks a person something, its evidence is kept first: nobody else is there to do it."""
+        switch = engine.state.open_switch
+        if switch is not None and switch.halt is not None and switch.halt.cause is not Cause.WITHOUT_DAEMON:
+            await self._fleet.kept(engine.setup.service)
 
 
 def end_hung_daemon(config_path: Path) -> int | None:

@@ -136,8 +136,8 @@ async def _by_card(config: Path, path: Path, why: str, asked: Asked, screen: Scr
 async def _one_failback(alone: Standalone, asked: Asked, screen: Screen) -> int:
     before = await alone.service(asked.service)
     plan = await alone.failback_plan(asked.service)
+    alone.must_agree(asked.service)  # before anything is asked, and with what can be done without a daemon
     show_plan(plan, asked, moment(before.get("as_of")), screen)
-    alone.must_agree(asked.service)  # before anything is asked
     if asked.dry_run:
         return ExitCode.DONE
     said = await _answered(dialog(plan, asked))
