@@ -20,7 +20,7 @@ from bluegreen.config import schema
 from bluegreen.config.notify import Notifier
 from bluegreen.config.placeholders import AT_A_HALT, fill
 from bluegreen.config.secrets import SecretMissing, references, resolve
-from bluegreen.model import UNANSWERED, Finding
+from bluegreen.model import UNANSWERED, UNPROVEN, Finding
 from bluegreen.ports import Check, Scene
 from bluegreen.programs import Program, Runnable, examine
 
@@ -57,7 +57,7 @@ class ServiceNeeds:
             self._programs(scenes),
             disk(self._directory),
             asked,
-            *[one.result() for one in people],
+            *([one.result() for one in people] or [_nobody()]),
         ]
         return tuple(finding for finding in found if finding is not None)
 
@@ -184,6 +184,12 @@ def _askable(looked: Sequence[Finding]) -> Finding | None:
 
 
 # --- people ---
+
+
+def _nobody() -> Finding:
+    advice = "set `notify` in bluegreen.yaml, or let somebody watch bluegreen_halted"
+    told = "no notifier is configured: nobody would be told of a halt"
+    return Finding("notifiers", True, told, advice, detail={UNPROVEN: "yes"})
 
 
 async def _notifier(config: Notifier) -> Finding:

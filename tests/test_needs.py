@@ -139,8 +139,8 @@ async def test_a_program_that_cannot_be_run_is_told_with_where_it_is_configured(
     assert finding.advice
 
 
-async def test_without_programs_and_names_only_the_disk_is_looked_at(tmp_path: Path):
-    assert list(await look(tmp_path)) == ["host: disk"]
+async def test_without_programs_and_names_only_the_disk_and_whoever_is_told_are_looked_at(tmp_path: Path):
+    assert list(await look(tmp_path)) == ["host: disk", "notifiers"]
 
 
 # --- people ---
@@ -172,6 +172,12 @@ async def test_notifiers_that_would_tell_nobody_are_found(
         assert finding.summary.startswith(told), finding
         assert "secret-path" not in finding.summary
         assert finding.advice
+
+
+async def test_that_nobody_would_be_told_of_a_halt_is_said_and_holds_nothing_up(tmp_path: Path):
+    finding = (await look(tmp_path))["notifiers"]
+    assert (finding.ok, finding.proven) == (True, False)
+    assert "nobody would be told of a halt" in finding.summary
 
 
 async def test_only_notifiers_that_are_told_of_the_service_are_looked_at(tmp_path: Path):

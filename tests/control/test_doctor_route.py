@@ -20,7 +20,7 @@ ALL_GOOD = [
     ("balancers", ["memory: reachable"]),
     ("weights and health", ["memory: weights", "memory: blue healthy"]),
     ("the way forward", ["deploy command"]),
-    ("this host", ["host: programs", "host: disk"]),
+    ("this host", ["host: programs", "host: disk", "notifiers"]),
     ("guards", ["quota"]),
     ("smoke checks, asked of what is live", ["ticket on blue"]),
     ("gates", ["errors on blue"]),
