@@ -45,7 +45,7 @@ class PrometheusCheck:
             ):
                 detail["status"] = str(answer.status)
                 raw = await whole_body(answer, ANSWER_BYTES_MAX)
-            found = _values(json.loads(raw))
+            found = _values(_document(raw))
         except TimeoutError:
             return Sight(False, f"{url} did not answer within {self._timeout:g} s", {**detail, UNANSWERED: "yes"})
         except (aiohttp.ClientError, OSError, ValueError, LookupError, TypeError, RecursionError) as error:
@@ -72,6 +72,13 @@ class PrometheusCheck:
         )  # fmt: skip
         ok = all(low <= value <= high for value in values)
         return Sight(ok, f"{shown}; wanted {limits}", {**detail, "values": shown})
+
+
+def _document(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise ValueError("it is not JSON: is this the address of a Prometheus?") from None
 
 
 def _values(document: Any) -> list[float]:
