@@ -64,7 +64,8 @@ async def again_and_again(observe: Callable[[], Awaitable[None]], every: float, 
         with contextlib.suppress(NotWritten):  # said by the store's trouble; the next look sees the same
             await observe()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(doubted.wait(), every)
+            async with asyncio.timeout(every):  # wait_for loses a cancellation that comes with the event
+                await doubted.wait()
 
 
 async def look(ports: Ports, now: datetime) -> dict[str, Seen]:

@@ -164,7 +164,7 @@ class Receipt:
 def nobody_living(directory: Path) -> None:
     """Raises Locked where a living process holds that state directory: a card from elsewhere does not pass it by."""
     holder = read_holder(directory / "lock")
-    if holder is not None and holder.is_alive():
+    if holder is not None and holder.pid != os.getpid() and holder.is_alive():
         what = f"{directory} is in use by process {holder.pid} ({holder.role})"
         raise Locked(what, "no card is needed while it lives", holder.pid, holder.role)
 

@@ -270,7 +270,7 @@ def _protects_nothing(state, switch, now):
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("rolls back", (Law.NO_WAY_BACK,), the_engine, "next_step", _rolls_back_when_halted),
-    Mutant("ends halts by itself", (Law.HALT_HOLDS,), ServiceEngine, "observe", _ends_halts_by_itself),
+    Mutant("ends halts by itself", (Law.HALT_HOLDS, Law.NAMED), ServiceEngine, "observe", _ends_halts_by_itself),
     Mutant("writes no intent", (Law.INTENT_FIRST,), ServiceEngine, "_record", _writes_no_intent),
     Mutant("sends a lost write again", (Law.INTENT_FIRST,), shift, "run", _sends_again),
     Mutant("believes the answer", (Law.COMPARED,), shift, "run", _believes_the_answer),
