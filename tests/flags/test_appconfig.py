@@ -32,7 +32,7 @@ async def serving(content: dict[str, Any] = SHOP, **more: Any) -> AsyncIterator[
     async with AppConfigServer(content).running() as server:
         at = {"application": "shop", "environment": "prod", "configuration": "flags", "region": "eu-west-1",
               "endpoint_url": server.url, **more}  # fmt: skip
-        flags = open_flags(FlagSource.model_validate({"appconfig": at, "timeout": "4s"}), Sources("web", aws))
+        flags = open_flags(FlagSource.model_validate({"appconfig": at, "timeout": "12s"}), Sources("web", aws))
         try:
             yield server, flags
         finally:
