@@ -37,7 +37,7 @@ def told(directory: Path) -> list[dict[str, Any]]:
 
 async def logged(directory: Path, event: str, times: int = 1) -> None:
     """Until the log says so, so many times."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while sum(event in line["event"] for line in told(directory)) < times:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.02)
 

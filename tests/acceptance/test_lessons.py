@@ -121,7 +121,7 @@ async def moved_into_the_file(host: Host) -> None:
     await host.run("check-config")
     host.daemon.send(signal.SIGHUP)
     await host.operator.until(lambda seen: seen["live"] is not None, "a look")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while "state=file" not in await host.run("guard", "list", "web"):  # noqa: ASYNC110 - another process reloads
             await asyncio.sleep(0.05)
     plan = await host.run("plan", "web", "v6")

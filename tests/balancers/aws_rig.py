@@ -278,7 +278,7 @@ class FaultProxy:
         self._server.server_close()
         self._thread.join()
 
-    def wait_for(self, action: str, seconds: float = 10) -> None:
+    def wait_for(self, action: str, seconds: float = 60) -> None:
         """Block until a call of `action` has arrived."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self.sent[action] > 0, seconds)

@@ -52,7 +52,7 @@ async def test_it_ends_when_the_process_that_started_it_is_killed(short: Path, b
     process = await asyncio.create_subprocess_exec(*arguments, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             pids = [int(pid) for pid in (await process.stdout.readline()).split()]
         assert len(pids) == 2
         assert lives(pids[0]), "the master; a worker may have been replaced since"

@@ -19,7 +19,7 @@ _FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage", "--hide-scrollbars",
     "--remote-debugging-port=0",
 )  # fmt: skip
-START_SECONDS, STEP_SECONDS = 30.0, 15.0
+START_SECONDS, STEP_SECONDS = 90.0, 60.0
 
 
 class Page:

@@ -64,7 +64,7 @@ class Endpoint:
 
     async def until(self, *conditions: str) -> dict[str, Any]:
         """Until the switch is in one of these conditions, and what there was to keep of it is kept."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 switch = (document := await self.service())["switch"] or {}
                 gathering = (switch.get("evidence") or {}).get("state") == "gathering"
@@ -116,7 +116,7 @@ async def endpoint(request: pytest.FixtureRequest, tmp_path: Path, service_file:
     ):
         running = group.create_task(parts.fleet.run())
         made = Endpoint(tmp_path, parts, runner, socket, f"http://127.0.0.1:{port}", unix, tcp)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while (await made.service())["live"] is None:  # noqa: ASYNC110 - asked as a client would
                 await asyncio.sleep(0.01)
         yield made

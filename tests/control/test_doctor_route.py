@@ -66,7 +66,7 @@ async def test_a_weight_that_another_hand_has_changed_is_found(endpoint: Endpoin
 @pytest.mark.slow
 async def test_after_a_deployment_the_way_back_is_told(endpoint: Endpoint) -> None:
     await endpoint.deployed()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while True:
             _, document = await endpoint.get("/v1/services/web/doctor")
             if "failback to blue" not in failed(document):
@@ -74,7 +74,7 @@ async def test_after_a_deployment_the_way_back_is_told(endpoint: Endpoint) -> No
     assert document["sections"][-1]["about"] == "the way back"
     assert "possible now" in document["sections"][-1]["findings"][0]["summary"]
     (endpoint.directory / "services" / "bad").touch()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while "failback to blue" not in failed(document):
             _, document = await endpoint.get("/v1/services/web/doctor")
     assert "ticket: " in failed(document)["failback to blue"]["summary"]

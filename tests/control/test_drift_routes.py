@@ -26,7 +26,7 @@ async def drifted(endpoint: Endpoint, blue: int = 70, green: int = 30) -> dict[s
 
 
 async def until(endpoint: Endpoint, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition(document := await endpoint.service()):  # noqa: ASYNC110 - asked as a client would
             await asyncio.sleep(0.01)
         return document

@@ -40,7 +40,7 @@ def service_file(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 async def until(endpoint: Endpoint, condition: Any) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not condition(document := await endpoint.service()):  # noqa: ASYNC110 - asked as a client would
             await asyncio.sleep(0.01)
         return document

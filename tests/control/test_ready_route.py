@@ -9,7 +9,7 @@ from tests.control.conftest import Endpoint
 
 
 async def becomes(endpoint: Endpoint, ready: bool) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while True:
             _, document = await endpoint.get("/v1/services/web/ready")
             if document["ready"] is ready:

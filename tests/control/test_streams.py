@@ -38,7 +38,7 @@ CONTRACT = {
 async def read_events(answer, count: int) -> list[dict[str, Any]]:
     """So many events of a stream."""
     found = []
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         async for line in answer.content:
             if line.startswith(b"data:"):
                 found.append(json.loads(line[5:]))
@@ -49,7 +49,7 @@ async def read_events(answer, count: int) -> list[dict[str, Any]]:
 
 async def eventually(true: Callable[[], bool]) -> None:
     """Until it is."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while not true():  # noqa: ASYNC110 - asked as an outsider would
             await asyncio.sleep(0.01)
 
@@ -109,7 +109,7 @@ async def test_a_reader_that_does_not_read_is_cut_off_and_holds_up_nobody(endpoi
         await eventually(lambda: len(hub._queues) == 1)
         (queue,) = hub._queues
         seq, longest = 1, 0.0
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while queue.empty():  # until nothing more fits into the pipe between the two
                 for _ in range(100):
                     hub.publish(replace(entry, seq=(seq := seq + 1)))

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 Document = dict[str, Any]
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS = 90.0
 OVER = ("halted", "completed", "aborted", "failed_back", "superseded")
 
 
@@ -67,7 +67,7 @@ class Door:
         said = {"acknowledge": plan.get("acknowledge", []), "confirm": self._service}
         return await self.post("failback", key, plan=plan.get("plan") or "none", reason=reason, **said)
 
-    async def until(self, condition: Callable[[Document], object], what: str, seconds: float = 30.0) -> Document:
+    async def until(self, condition: Callable[[Document], object], what: str, seconds: float = 90.0) -> Document:
         """Look until it is so. Raises Away at once where nobody answers; fails after `seconds`."""
         document: Document = {}
         with contextlib.suppress(TimeoutError):
@@ -81,7 +81,7 @@ class Door:
         """Until it is known who is live."""
         return await self.until(lambda seen: seen["live"] is not None, "who is live")
 
-    async def ended(self, seconds: float = 60.0) -> Document:
+    async def ended(self, seconds: float = 90.0) -> Document:
         """Until the last switch is over or halted; gives it."""
         seen = await self.until(lambda seen: (seen["switch"] or {}).get("condition") in OVER, "the end", seconds)
         return dict(seen["switch"])

@@ -22,7 +22,7 @@ from tests.faults.daemon import armed_serve
 from tests.faults.door import Away, Door
 
 PR_SET_PDEATHSIG = 1
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 
 
 class Life:

@@ -66,7 +66,7 @@ async def test_a_daemon_that_was_stopped_and_goes_on_writes_nothing_on_top_of_an
         life = await there.nursery.start("balancer.write.before=stop@1", there.log)
         await there.door.live()
         await there.door.post("deployments", "one", version="v2")
-        await until(lambda: Path(f"/proc/{life.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 20)
+        await until(lambda: Path(f"/proc/{life.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", 90)
         refused = await bluegreen(there, "serve")
         assert refused.code == ExitCode.REFUSED
         assert f"in use by process {life.pid}" in refused.err
@@ -84,7 +84,7 @@ async def test_the_next_daemon_starts_though_the_dead_ones_deploy_command_lives_
         life = await there.nursery.start()
         await there.door.live()
         await there.door.post("deployments", "one", version="v2")
-        await until(lambda: pids_in(pids), 20)
+        await until(lambda: pids_in(pids), 90)
         await life.end(signal.SIGKILL)
         try:
             loop = asyncio.get_running_loop()

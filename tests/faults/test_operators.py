@@ -144,7 +144,7 @@ async def test_a_failback_while_a_write_hangs_halts_and_is_told_so_in_time_and_g
         life = await there.nursery.start("balancer.write.after=hang@2", there.log)
         await there.door.live()
         await there.door.post("deployments", "one", version="v2")
-        await until(lambda: there.passed().count("balancer.write.after") == 2, 20)
+        await until(lambda: there.passed().count("balancer.write.after") == 2, 90)
         loop = asyncio.get_running_loop()
         began = loop.time()
         answer = await there.door.failback("5xx")

@@ -40,7 +40,7 @@ async def test_a_call_that_never_comes_back_does_not_keep_the_daemon_from_ending
         hung = await there.nursery.start(f"{name}=hang@{nth}", there.log)
         async with asyncio.TaskGroup() as group:
             group.create_task(_asked(there.door))
-            await until(lambda: there.passed().count(name) >= int(nth), 20)
+            await until(lambda: there.passed().count(name) >= int(nth), 90)
             loop = asyncio.get_running_loop()
             began = loop.time()
             assert await hung.end(signal.SIGTERM) == 0
@@ -64,7 +64,7 @@ async def test_a_journal_that_never_comes_back_does_not_keep_the_daemon_from_end
         hung = await there.nursery.start(f"{name}=hang", there.log)
         await there.door.live()
         await there.door.post("deployments", "one", version="v2")
-        await until(lambda: name in there.passed(), 20)
+        await until(lambda: name in there.passed(), 90)
         loop = asyncio.get_running_loop()
         began = loop.time()
         assert await hung.end(signal.SIGTERM) == ExitCode.UNKNOWN

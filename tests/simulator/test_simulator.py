@@ -22,7 +22,7 @@ MUTANT_SEEDS = 600
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("histories")
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(4800)
 def test_no_history_breaks_a_law(report_figures: Callable[[str], None]) -> None:
     tally = simulate_many(HISTORIES, first=0)
     report_figures(report(tally))
