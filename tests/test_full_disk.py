@@ -60,6 +60,7 @@ async def completed(world: World, driver: Driver) -> None:
     assert len(world.deployer.deployed) == 1, "what was deployed is not deployed again"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [("point",), ("eu", "us")], ids=["one point", "two points"])
 @pytest.mark.parametrize("entry", range(2, ENTRIES))
 def test_a_deployment_that_finds_no_room_at_any_entry_waits_for_it_and_goes_on(

@@ -19,6 +19,8 @@ from tests.fakes import OPERATOR, Driver
 from tests.haltings import HALTS, THREE, TWO, HaltWorld, at_halt, world_of
 from tests.virtual import run
 
+pytestmark = pytest.mark.slow
+
 PLACES = [(kind, *place) for kind in HALTS for place in ((TWO, ("point",)), (THREE, ("a", "b")))]
 STAYING = ("hold", "abort", "adopt", "leave", "pause", "halt")
 

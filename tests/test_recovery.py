@@ -65,6 +65,7 @@ async def consistent(world: World, driver: Driver) -> None:
     assert fold("web", tuple(entry.record for entry in entries)) == driver.engine.state
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [("point",), ("eu", "us")], ids=["one point", "two points"])
 @pytest.mark.parametrize("durable", [False, True], ids=["before it is durable", "after it is durable"])
 @pytest.mark.parametrize("entry", range(ENTRIES))

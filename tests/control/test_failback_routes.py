@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it comes without types
+import pytest
 
 from tests.control.conftest import Endpoint
+
+pytestmark = pytest.mark.slow
 
 CHANGES = [
     {"kind": "schema", "id": "20261101-orders", "summary": "orders lose a column", "phase": "contract"},

@@ -11,6 +11,8 @@ import pytest
 
 from tests.control.conftest import SERVICE, Endpoint
 
+pytestmark = pytest.mark.slow
+
 FLAGS = """
 flags:
   command: {read: [cat, ../flags.json], write: [../set, "{flag}", "{value}"]}

@@ -6,6 +6,8 @@ import pytest
 
 from tests.control.conftest import SERVICE, Endpoint
 
+pytestmark = pytest.mark.slow
+
 ALWAYS = """
 freeze:
   - {name: year-end, why: the busiest weeks, start: "2020-01-01 00:00", end: "2120-01-01 00:00",

@@ -14,6 +14,8 @@ from bluegreen.cli.main import main
 from tests.control.browser import CHROMIUM, browser
 from tests.control.conftest import TOKEN, Endpoint
 
+pytestmark = pytest.mark.slow
+
 KEYS = {
     "verb", "label", "subject", "lawful", "effect", "moves_traffic", "traffic", "seconds", "duration", "risk",
     "command", "why_not", "instead",

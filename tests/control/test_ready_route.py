@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.control.conftest import Endpoint
+
+pytestmark = pytest.mark.slow
 
 
 async def becomes(endpoint: Endpoint, ready: bool) -> dict[str, Any]:
