@@ -31,7 +31,7 @@ control: {{socket: c.sock}}
 notify:
   - {{name: ops, webhook: "{url}/hook", secret: "${{env:HOOK}}", events: [halt, claim, ended]}}
   - {{name: chat, slack: "${{env:SLACK}}"}}
-  - {{name: pager, command: [/bin/sh, -c, "echo \\"$TEXT\\" > page.txt"], level: 2}}
+  - {{name: pager, command: [/bin/sh, -c, "echo \\"$TEXT\\" > {page}"], level: 2}}
   - {{name: broken, webhook: "{url}/broken", timeout: 1s}}
 escalate: [1s, 2s]
 """
@@ -48,7 +48,7 @@ async def test_a_halt_is_told_claimed_and_quiet(tmp_path: Path) -> None:
         (tmp_path / "services").mkdir()
         (tmp_path / "services" / "web.yaml").write_text(SERVICE)
         config = tmp_path / "bluegreen.yaml"
-        config.write_text(DAEMON.format(url=url))
+        config.write_text(DAEMON.format(url=url, page=tmp_path / "page.txt"))
         variables = {"HOOK": "a secret of the hook", "SLACK": f"{url}/slack/T0/B0/xyz"}
         async with running(config, tmp_path / "c.sock", variables):
             operator = Operator(tmp_path / "c.sock", "web")
@@ -73,6 +73,7 @@ async def test_a_halt_is_told_claimed_and_quiet(tmp_path: Path) -> None:
                 text = await answer.text()
             assert 'bluegreen_halt_claimed{service="web"} 1.0' in text
             assert "bluegreen_operator_wait_seconds_total" in text
+    assert "nobody has it yet: bluegreen claim web" in (tmp_path / "page.txt").read_text()
     hooks = [(headers, raw) for path, headers, raw in got if path == "/hook"]
     kinds = [json.loads(raw)["type"] for _, raw in hooks]
     assert kinds[:2] == ["dev.bluegreen.halt.v1", "dev.bluegreen.halt.v1"]
