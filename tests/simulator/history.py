@@ -113,7 +113,7 @@ async def _live(world: World, life: Life, over: float) -> bool:
     store = PointedStore(world.journal, life.reached)
     engine = ServiceEngine(
         world.setup(), store, world.clock, PointedWorkshop(world, life.reached), lambda _: None,
-        lambda: f"{next(world.ids):06}", OBSERVE_EVERY, world.card, (WarmKeeper(world.clock).run,),
+        lambda: f"{next(world.ids):04}", OBSERVE_EVERY, world.card, (WarmKeeper(world.clock).run,),
     )  # fmt: skip
     fleet, ended = Fleet([engine], store, world.clock), False
     try:
