@@ -5,7 +5,7 @@ the last look, `readiness` what is proven of the way back: readings, not a state
 * nothing is done before its intent is durable, nothing is believed before its outcome is (law 3);
 * decisions and admissions are made under one lock, on the newest state (law 6); what happened and found no room in the
   journal is owed to it, and comes before anything else;
-* while weights are being written, nobody else reads them for drift.
+* from the last look before a write until its outcome, nobody else reads the balancers.
 """
 
 from __future__ import annotations
@@ -234,8 +234,9 @@ class ServiceEngine:
             case st.FindDeploy():  # its intent is on record, by another process
                 await self._deployment(deploy.find(self.state, self._told(), self._running.beat))
             case st.SetWeights():
-                if await self._ready(shift.ready(self._switch(), self.state, self._told())):
-                    await self._set_weights(step)
+                async with self._balancers:
+                    if await self._ready(shift.ready(self._switch(), self.state, self._told())):
+                        await self._set_weights(step)
             case st.Restore() | st.LookUpRestore():
                 await self._restore(step)
             case _:
@@ -279,22 +280,22 @@ class ServiceEngine:
                 await self.book.owe(outcome or deploy.ended(self._switch()))
 
     async def _set_weights(self, step: st.SetWeights) -> None:
-        """Intent, effect, outcome, and nobody else reads meanwhile: nobody may take our own write for drift."""
-        async with self._balancers:
+        """Intent, effect, outcome. From the last look on nobody else reads: nobody takes our own write for drift, and
+        nobody sees something worse than what it is made on."""
+        async with self._lock:
+            if self._wake.is_set():
+                return
+            try:
+                target = self.ports().balancers[step.point].native(step.split)
+            except Rejected as refusal:
+                why, cause = str(refusal), Cause.BALANCER_REFUSED
+                await self._record([looks.halted(self._switch(), cause, summary=why, closes_step=False)])
+                return
+            await self._record([ev.StepStarted("set_weights", step.point, step.expected, target, step.split)])
+        hand = shift.run(step, target, self._switch(), self.state, self._told(), self._clock, self._wanted)
+        if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
             async with self._lock:
-                if self._wake.is_set():
-                    return
-                try:
-                    target = self.ports().balancers[step.point].native(step.split)
-                except Rejected as refusal:
-                    why, cause = str(refusal), Cause.BALANCER_REFUSED
-                    await self._record([looks.halted(self._switch(), cause, summary=why, closes_step=False)])
-                    return
-                await self._record([ev.StepStarted("set_weights", step.point, step.expected, target, step.split)])
-            hand = shift.run(step, target, self._switch(), self._told(), self._clock, self._wanted)
-            if (outcome := await self._effective(hand)) is not None:  # None: we are ending; the next start looks it up
-                async with self._lock:
-                    await self.book.owe(outcome)
+                await self.book.owe(outcome)
 
     async def _restore(self, step: st.Restore | st.LookUpRestore) -> None:
         """What an operator ordered beside a switch, or without one. While it writes, nobody else reads."""
@@ -329,7 +330,8 @@ class ServiceEngine:
 
     def _told(self) -> Ports:
         """The open switch's ports, which tell of every answer that the step gets."""
-        return replace(beating(self.ports(), self._running.beat), readiness=self.readiness)
+        running = self._running
+        return replace(beating(self.ports(), running.beat), readiness=running.still_proven(self.readiness))
 
     async def _traced(self, drift: Drift, event: ev.DriftTraced) -> None:
         await self.note(lambda now: [event] if (of := now.drift.get(drift.point)) and of.id == drift.id else [])

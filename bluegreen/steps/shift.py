@@ -51,14 +51,23 @@ async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted 
 
 
 async def run(
-    step: SetWeights, target: Weights, switch: Switch, ports: Ports, clock: Clock, wanted: Callable[[], bool]
+    step: SetWeights,
+    target: Weights,
+    switch: Switch,
+    state: ServiceState,
+    ports: Ports,
+    clock: Clock,
+    wanted: Callable[[], bool],
 ) -> ev.Event:
     """WeightsSet with what the balancer shows, OutcomeLost, or a halt with nothing changed by this step.
 
-    `wanted` says before each try whether it is still wanted: a person may have stopped the line. WeightsUnchanged then.
+    The caller has just made the last looks; before each further try they are made anew. `wanted` says before each try
+    whether it is still wanted: a person may have stopped the line. WeightsUnchanged then.
     """
     balancer = ports.balancers[step.point]
     for attempt in range(1, WRITE_TRIES + 1):
+        if attempt > 1 and wanted() and (halt := await ready(switch, state, ports)) is not None:
+            return halt
         if not wanted():
             return ev.WeightsUnchanged(step.point)
         try:

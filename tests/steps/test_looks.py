@@ -16,7 +16,7 @@ from bluegreen.core.state import ServiceState
 from bluegreen.core.steps import Restore, SetWeights
 from bluegreen.errors import Drifted, Rejected, Unreachable
 from bluegreen.life import beating
-from bluegreen.model import Cause, Finding, Weights
+from bluegreen.model import Cause, Finding, Target, TargetState, Weights
 from bluegreen.ports import Ports
 from bluegreen.steps import deploy, guards, looks, preflight, restore, shift
 from tests.builders import OPERATOR, SHIFTING, intent, record, state_after, the_switch
@@ -163,12 +163,12 @@ def test_an_acknowledged_write_that_shows_something_else_is_drift_and_one_that_c
     async def main() -> None:
         balancer = world.balancers["point"] = Crossed("point", world.environments, tmp_path / "crossed", None)
         ports = world.open(world.setup())
-        found = await shift.run(step, step.split, switch, ports, world.clock, lambda: True)
+        found = await shift.run(step, step.split, switch, state_after(SHIFTING), ports, world.clock, lambda: True)
         assert isinstance(found, ev.Halted)
         assert found.cause is Cause.DRIFT
         balancer.set_weights(dict(BLUE))
         balancer.faults.extend([Fault("read", Unreachable("gone"))] * 100)
-        lost = await shift.run(step, step.split, switch, ports, world.clock, lambda: True)
+        lost = await shift.run(step, step.split, switch, state_after(SHIFTING), ports, world.clock, lambda: True)
         assert isinstance(lost, ev.OutcomeLost)
         assert "acknowledged, but it cannot be read back" in lost.reason
 
@@ -183,10 +183,35 @@ def test_a_balancer_whose_reads_may_lag_is_asked_once_more_before_its_refusal_is
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        found = await shift.run(step, step.split, switch, world.open(world.setup()), world.clock, lambda: True)
+        found = await shift.run(
+            step, step.split, switch, state_after(SHIFTING), world.open(world.setup()), world.clock, lambda: True
+        )
         assert loop.time() >= balancer.settle
         assert len(balancer.writes) == 1
         assert isinstance(found, ev.OutcomeLost), "its reads lag: what it shows is the old split"
+
+    run(main())
+
+
+@pytest.mark.parametrize("stopped", [False, True], ids=["goes on", "a person stops the line"])
+def test_a_write_that_had_no_effect_is_tried_again_only_on_new_looks(tmp_path: Path, stopped: bool) -> None:
+    world = World(tmp_path)
+    switch = the_switch(state_after(SHIFTING))
+    step = SetWeights("point", BLUE, Weights.of({"blue": 950, "green": 50}))
+    words = iter([True, not stopped, not stopped])
+    world.balancer.faults.append(Fault("write", Unreachable("no way")))
+    world.balancer.set_targets("green", (Target("green", TargetState.UNHEALTHY),))
+
+    async def main() -> None:
+        found = await shift.run(
+            step, step.split, switch, state_after(SHIFTING), world.open(world.setup()), world.clock, lambda: next(words)
+        )
+        assert world.balancer.writes == []
+        if stopped:
+            assert isinstance(found, ev.WeightsUnchanged)
+        else:
+            assert isinstance(found, ev.Halted)
+            assert (found.cause, found.closes_step) == (Cause.UNHEALTHY, True)
 
     run(main())
 
