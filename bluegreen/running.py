@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from bluegreen.core import events as ev
+from bluegreen.core.readiness import Readiness
 from bluegreen.core.state import ServiceState
 from bluegreen.life import Glance, Sign
 from bluegreen.model import Finding
@@ -29,6 +32,8 @@ class Running:
         """The last signs of life of what runs, or ran, oldest first."""
         self.recent: dict[str, deque[Glance]] = {}
         """What each check found in its last looks, oldest first."""
+        self._bad: dict[str, datetime] = {}
+        """When a check was last answered badly, by its name, wherever it looked."""
         self.effect: asyncio.Task[ev.Event] | None = None
         """What changes the world at this moment."""
         self._clock, self._wake, self._state = clock, wake, state
@@ -40,6 +45,18 @@ class Running:
         if finding is not None:
             glances = self.recent.setdefault(finding.check, deque(maxlen=GLANCES_MAX))
             glances.append(Glance(now, finding.ok, finding.summary))
+            if not finding.ok:
+                self._bad[finding.check] = now
+
+    def still_proven(self, readiness: Mapping[str, Readiness]) -> Mapping[str, Readiness]:
+        """Without the proofs that are older than a bad answer to the same check: that has to be asked again."""
+        return {
+            name: replace(
+                one,
+                proofs=tuple([p for p in one.proofs if (bad := self._bad.get(p.finding.check)) is None or bad < p.at]),
+            )
+            for name, one in readiness.items()
+        }
 
     async def undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T | ev.Event] | None:
         """The finished look; None where it was cut short."""

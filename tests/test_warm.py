@@ -503,6 +503,28 @@ def test_what_was_proven_of_something_else_is_proven_anew(tmp_path: Path, spoil:
     run(main())
 
 
+def test_what_was_found_bad_since_it_was_proven_is_proven_anew(tmp_path: Path) -> None:
+    world = WarmWorld(tmp_path)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await warmed(driver)
+            proven_before = driver.engine.readiness["blue"]
+            _none(driver)
+            world.smoke.bad = True
+            await driver.failback()
+            await driver.ended()
+            await driver.ask("abort")
+            driver.engine.readiness["blue"] = proven_before
+            looks = len(world.smoke.looks)
+            await driver.failback()
+            assert await driver.ended() is Condition.HALTED, "the proof is less than a minute old"
+            assert len(world.smoke.looks) > looks
+            assert world.shares("green") == [WHOLE]
+
+    run(main())
+
+
 def test_an_old_proof_of_a_dear_check_is_not_enough_for_a_failback(tmp_path: Path) -> None:
     dear = ScriptedCheck("dear")
     dear.every = 3600.0

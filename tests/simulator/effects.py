@@ -17,8 +17,8 @@ from tests.invariants import JournalLaws, Law, broken, real
 
 FRESH_SECONDS = 30.0
 """How old the health and the gates may be that a write is made on; most of it is for a write that is tried again."""
-CROSSED_SECONDS = 6.0
-"""How long a write may have waited for the end of somebody else's look: five seconds at the most, and its own call."""
+CROSSED_SECONDS = 0.5
+"""A look that was bad so shortly before a write may have crossed it."""
 SMOKE_SECONDS = 90.0
 """How old a good smoke check may be that a failback is proven by: a minute, and the looks that are made with it."""
 TOLD_SECONDS = 60.0
@@ -64,8 +64,7 @@ class EffectLaws:
         self.decided = 0.0
         """When the last thing happened that a next step is decided by."""
         self.good: dict[tuple[str, str], tuple[float, str | None]] = {}
-        """When a check was last good in an environment, and the version that it asked for. A bad answer since, to
-        somebody else, does not take back what was proven within the minute."""
+        """When a check was last good in an environment, and not bad since; and the version that it asked for."""
         self.card: dict[str, list[Weights]] = {}
         """What each point may show, by the card."""
         self.answers: dict[str, tuple[str | None, str | None]] = {}
@@ -258,7 +257,7 @@ class EffectLaws:
             broken(Law.PROVEN, f"{journal.candidate} gets more traffic, {sorted(unseen)} not seen good")
 
     def _well(self, point: str) -> bool:
-        """Seen good just now; a bad look of somebody else may have crossed the write, which waits for its end."""
+        """Seen good just now, and not ill since; a bad look of somebody else may have crossed the write."""
         good, ill = self.proofs.healthy.get(point), self.proofs.ill.get(point, -1e9)
         return (
             good is not None
@@ -305,6 +304,7 @@ class EffectLaws:
 
     def checked(self, name: str, environment: str, version: str | None, ok: bool) -> None:
         """A check answered."""
+        self.good.pop((environment, name), None)
         if ok:
             self.good[environment, name] = (self.now(), version)
         if environment != self.journal.candidate or (version is not None and version != self.version):
