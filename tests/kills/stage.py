@@ -92,7 +92,7 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def stage(directory: Path, rate: float = 120.0) -> AsyncIterator[Stage]:
+async def stage(directory: Path, rate: float = 60.0) -> AsyncIterator[Stage]:
     """For the length of a test. Traffic ends with it: look at the figures afterwards."""
     async with contextlib.AsyncExitStack() as stack:
         ports = {}
