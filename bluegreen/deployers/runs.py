@@ -19,10 +19,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
-from bluegreen import durable, processes
+from bluegreen import durable, processes, run_keeper
 from bluegreen.config.secrets import resolved
 from bluegreen.config.values import redacted
-from bluegreen.deployers import keeper
 from bluegreen.processes import Finished
 
 LOOK_EVERY = 0.2
@@ -137,7 +136,7 @@ class Runs:
         command = [redacted(part, secrets) for part in argv]
         run = Run(file.name.split(".")[2], uuid4().hex, 0, 0, command, timeout)
         durable.write(file, json.dumps(asdict(run)))
-        job = keeper.Job(
+        job = run_keeper.Job(
             list(argv), timeout, variables, directory, sorted({*secrets, *resolved()}), processes.OUTPUT_MAX,
             str(_result_of(file).resolve()),
         )  # fmt: skip
@@ -145,7 +144,7 @@ class Runs:
         with os.fdopen(sink, "wb") as stream:
             try:
                 pid = processes.detach(
-                    [sys.executable, "-m", keeper.__name__], mark=run.mark, output=subprocess.DEVNULL, variables={},
+                    [sys.executable, "-m", run_keeper.__name__], mark=run.mark, output=subprocess.DEVNULL, variables={},
                     directory=None, source=source,
                 )  # fmt: skip
             finally:

@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 
 import bluegreen
-from bluegreen import processes
+from bluegreen import processes, run_keeper
 from bluegreen.config.schema import CommandDeploy
-from bluegreen.deployers import keeper
 from bluegreen.deployers.command import CommandDeployer
 from bluegreen.deployers.runs import Run
 from bluegreen.ports import DeployOutcome, Scene
@@ -209,7 +208,7 @@ async def test_a_keeper_without_a_whole_job_starts_nothing_and_its_record_says_s
     (tmp_path / "runs" / "web.green.s1-d1.json").write_text(json.dumps(asdict(run)))
     assert not (await deployer(tmp_path, "true").find(SCENE, "s1-d1", quiet)).started
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", keeper.__name__, stdin=asyncio.subprocess.PIPE,
+        sys.executable, "-m", run_keeper.__name__, stdin=asyncio.subprocess.PIPE,
         env={**os.environ, processes.MARK: "a mark"},
     )  # fmt: skip
     await process.communicate(b'{"argv": ["touch", ')

@@ -1,6 +1,6 @@
 """Stays with one deploy command when the daemon does not: a process between the two, in a session of its own.
 
-`python -m bluegreen.deployers.keeper` reads one job (JSON) from stdin, runs it by `processes.run` with its deadline,
+`python -m bluegreen.run_keeper` reads one job (JSON) from stdin, runs it by `processes.run` with its deadline,
 and writes how it ended to the job's `result`, durably. SIGTERM ends the whole tree, and then there is no result. Half
 a job is none: whoever started this process was gone before the command could begin. It knows nothing of traffic.
 """
