@@ -53,7 +53,7 @@ class Operator:
                         document = await self.look()
                         if condition(document):
                             return document
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.05)
         raise AssertionError(f"not seen within {WAIT_SECONDS:g} s: {what}; last seen: {document.get('switch')}")
 
     async def ended(self, condition: str) -> Document:

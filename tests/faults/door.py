@@ -73,7 +73,7 @@ class Door:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while not condition(document := await self.look()):  # noqa: ASYNC110 - it is in another process
-                    await asyncio.sleep(0.01)
+                    await asyncio.sleep(0.05)
                 return document
         raise AssertionError(f"not seen within {seconds:g} s: {what}; last seen: {document.get('switch')}")
 

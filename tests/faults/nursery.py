@@ -75,7 +75,7 @@ class Nursery:
                     return
                 if not Path(f"/proc/{life.pid}").exists():
                     raise Away("it ended before it answered")
-                await asyncio.sleep(0.005)
+                await asyncio.sleep(0.02)
 
 
 @contextlib.asynccontextmanager

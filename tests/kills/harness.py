@@ -56,7 +56,7 @@ async def _until_an_instant(there: Stage, door: Door, chance: random.Random, tal
                     await _something_new(there, door, seen, chance, tally)
                 elif switch is not None:
                     phase = switch["phase"]
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0.03)
     return phase
 
 
