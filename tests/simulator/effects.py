@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from bluegreen.core import events as ev
@@ -69,6 +69,8 @@ class EffectLaws:
         """What each point may show, by the card."""
         self.answers: dict[str, tuple[str | None, str | None]] = {}
         """The switch and the halt that whoever sent the request with this key had seen."""
+        self.unlooked: set[str] = set()
+        """The points that the present process has not looked at yet."""
         self.keys: set[str | None] = set()
         """Of the requests that are on record."""
 
@@ -80,6 +82,8 @@ class EffectLaws:
             self._is_answered(record.key, *self.answers[record.key])
         self._outcome_was_seen(record.event)
         self._was_read(record.event)
+        if isinstance(record.event, DECIDES | ev.StepStarted | ev.RestoreStarted) and self.unlooked:
+            broken(Law.COMPARED, f"{record.event} before {sorted(self.unlooked)} was looked at by this process")
         self.journal.entry(record)
         if isinstance(record.event, DECIDES):
             self.decided = self.now()
@@ -188,6 +192,14 @@ class EffectLaws:
                 broken(Law.PROVEN, f"{candidate} is called proven without a good {name} of {self.version}: {at:.0f}")
 
     # --- the balancers ---
+
+    def begins(self, points: Collection[str]) -> None:
+        """A process begins: it knows nothing of the balancers."""
+        self.unlooked = set(points)
+
+    def looked(self, point: str) -> None:
+        """It has asked a balancer, whether that told anything or not."""
+        self.unlooked.discard(point)
 
     def read(self, point: str, weights: Weights) -> None:
         """A balancer told its weights."""

@@ -116,6 +116,7 @@ async def _live(world: World, life: Life, over: float) -> bool:
         lambda: f"{next(world.ids):04}", OBSERVE_EVERY, world.card, (WarmKeeper(world.clock).run,),
     )  # fmt: skip
     fleet, ended = Fleet([engine], store, world.clock), False
+    world.laws.begins(world.layout.points)
     try:
         await engine.start()
         await engine.take_over()

@@ -28,7 +28,7 @@ from tests.invariants import Law
 sound_next, sound_apply = decide.next_step, phases.apply
 sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
 sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
-sound_halted, sound_rest = looks.halted, ServiceEngine._rest
+sound_halted, sound_rest, sound_start = looks.halted, ServiceEngine._rest, ServiceEngine.start
 sound_shift, sound_durable, sound_judge = decide._shift, book.Book._durable, drift.judge
 
 
@@ -78,7 +78,13 @@ async def _writes_no_intent(self, events, ask=None, switch=None):
         await sound_record(self, kept, ask, switch)
 
 
-async def _sends_again(step, target, switch, ports, clock, wanted):
+async def _decides_before_it_looks(self):
+    """The journal says how the balancers stand."""
+    await sound_start(self)
+    self._looked.set()
+
+
+async def _sends_again(step, target, switch, state, ports, clock, wanted):
     """A lost answer is taken for a refusal."""
     balancer = ports.balancers[step.point]
     for _ in range(3):
@@ -88,7 +94,7 @@ async def _sends_again(step, target, switch, ports, clock, wanted):
     return ev.WeightsSet(step.point, await balancer.read(), step.split)
 
 
-async def _believes_the_answer(step, target, switch, ports, clock, wanted):
+async def _believes_the_answer(step, target, switch, state, ports, clock, wanted):
     """What was asked for is recorded, nobody reads back."""
     with contextlib.suppress(OutcomeUnknown):
         await ports.balancers[step.point].write(step.expected, target)
@@ -102,7 +108,7 @@ async def _looks_up_once(step, switch, ports, clock):
     return ev.WeightsUnchanged(step.point)
 
 
-async def _overwrites(step, target, switch, ports, clock, wanted):
+async def _overwrites(step, target, switch, state, ports, clock, wanted):
     """It writes on top of whatever is there."""
     balancer = ports.balancers[step.point]
     await balancer.write(await balancer.read(), target)
@@ -303,5 +309,6 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("believes the warm one", (Law.PROVEN,), smoke, "_smoke_warm", _believes_the_warm_one),
     Mutant("adopts by itself", (Law.COMPARED,), observe, "judge", _adopts_by_itself),
     Mutant("aborts what failed", (Law.NAMED,), the_engine, "next_step", _aborts_what_failed),
+    Mutant("decides before it looks", (Law.COMPARED,), ServiceEngine, "start", _decides_before_it_looks),
     Mutant("protects nothing", (Law.WARM_STAYS,), decide, "_keep_warm", _protects_nothing),
 )  # fmt: skip

@@ -238,7 +238,10 @@ class Balancer:
         return Weights.of({name: split.get(name, 0) for name in self._world.layout.environments})
 
     async def read(self) -> Weights:
-        await self._reachable()
+        try:
+            await self._reachable()
+        finally:
+            self._world.laws.looked(self.point)
         shown = self._shown()
         self.told = (shown, self._world.time())
         self._world.laws.read(self.point, shown)
