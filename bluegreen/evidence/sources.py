@@ -12,6 +12,7 @@ import pwd
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,17 @@ from bluegreen.config.load import service_from_json
 from bluegreen.config.placeholders import fill
 from bluegreen.core import events as ev
 from bluegreen.core.codec import encode
-from bluegreen.core.notes.evidence import SHARED
 from bluegreen.core.notes.flags import differences
 from bluegreen.core.state import Halt, ServiceState, Switch
 from bluegreen.errors import BalancerError
+from bluegreen.evidence.compared import looked, on_live
 from bluegreen.evidence.measured import measured
 from bluegreen.life import Glance, Sign
 from bluegreen.model import Finding
-from bluegreen.ports import Balancer, Check, Clock, Ports, Store
-from bluegreen.ports import Scene as CheckScene
+from bluegreen.ports import Balancer, Clock, Ports, Store
 from bluegreen.steps import looks
 
 ENTRIES_MAX = 2000
-_UNFINISHED = "unfinished"
-LOOK_SECONDS = 6.0
-"""How long one check may take; less than a source, so that one that hangs does not take the others with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,64 +100,26 @@ async def findings(scene: Scene) -> Any:
     }
 
 
-async def on_live(scene: Scene) -> Any:
-    """The failed checks against the live environment, at this moment."""
+async def checks_on_live(scene: Scene) -> Any:
+    """What failed, looked at on the live environment at this moment."""
     live = scene.state.live
     if live is None:
         return {"conclusions": ["it is not known which environment is live: nothing to compare with"], "findings": []}
     release = scene.state.releases.get(live)
-    version = release.version if release else None
-    there = scene.ports.scene(live, version, release.artifact if release else None)
-    ports, failed = scene.ports, _failed_checks(scene)
-    versioned = [check for check in ports.smoke if check.name not in ports.smoke_unversioned]
-    unasked = [check for check in failed if version is None and check in versioned]
-    found = await _looked([check for check in failed if check not in unasked], there)
-    conclusions = [f"{one.name} could not be asked of {live}: the version there was never recorded" for one in unasked]
-    conclusions += [_conclusion(finding, live, scene.switch.candidate) for finding in found]
+    compared = await on_live(live, scene.state, scene.switch, scene.halt, scene.ports)
     return {
         "live": live,
-        "version": version,
-        "conclusions": conclusions,
-        "findings": [_finding(finding) for finding in found],
+        "version": release.version if release else None,
+        "conclusions": compared.conclusions,
+        "findings": [_finding(finding) for finding in compared.findings],
     }
-
-
-async def _looked(checks: Sequence[Check], there: CheckScene) -> list[Finding]:
-    """What each finds, all at once; of one that hangs, that it does."""
-
-    async def one(check: Check) -> Finding:
-        try:
-            async with asyncio.timeout(LOOK_SECONDS):
-                return await check.look(there)
-        except TimeoutError:
-            return Finding(check.name, False, f"no answer within {LOOK_SECONDS:g} s", detail={_UNFINISHED: "yes"})
-        except Exception as error:  # a defect in one says nothing of the others
-            return Finding(check.name, False, f"no answer ({type(error).__name__})", detail={_UNFINISHED: "yes"})
-
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(check)) for check in checks]
-    return [task.result() for task in tasks]
-
-
-def _conclusion(finding: Finding, live: str, candidate: str) -> str:
-    if _UNFINISHED in finding.detail:
-        return f"{finding.check} gave {finding.summary} on {live}: nothing to compare with"
-    if live == candidate:
-        return f"{finding.check} was asked again of {live}: {finding.summary}"
-    if finding.ok:
-        return f"{finding.check} is good on {live}: the check itself works, the fault is {candidate}'s"
-    return f"{finding.check} fails on {live} too ({finding.summary}): {SHARED}"
-
-
-def _failed_checks(scene: Scene) -> list[Check]:
-    failed = {finding.check for finding in scene.halt.failed()}
-    return [one for one in (*scene.ports.smoke, *scene.ports.gates, *scene.ports.guards) if one.name in failed]
 
 
 async def gates(scene: Scene) -> Any:
     """Each gate now and in its last looks of this switch, and the recent signs of life of everything."""
     scene_ = scene.ports.scene(scene.switch.candidate, scene.switch.version, scene.switch.artifact)
-    now = [_finding(finding) for finding in await _looked(scene.ports.gates, scene_)]
+    found = await looked({gate.name: partial(gate.look, scene_) for gate in scene.ports.gates})
+    now = [_finding(finding) for finding in found.values()]
     recent = {
         gate.name: [
             {"at": one.at.isoformat(), "ok": one.ok, "summary": one.summary}
@@ -284,7 +243,7 @@ SOURCES: Mapping[str, Source] = {
     "weights": weights,
     "targets": targets,
     "findings": findings,
-    "checks-on-live": on_live,
+    "checks-on-live": checks_on_live,
     "gates": gates,
     "deploy-output": deployed,
     "journal": journal,

@@ -59,7 +59,7 @@ def healthy(
     point: str, environment: str, targets: Mapping[str, tuple[Target, ...]] | BalancerError, enough: Enough
 ) -> Finding:
     """Whether enough of the environment's targets are healthy at one switch point; unreadable is not."""
-    name = f"{point}: {environment} healthy"
+    name = health_of(point, environment)
     if isinstance(targets, BalancerError):
         return Finding(name, False, f"health cannot be read: {targets.what}", targets.advice, detail={UNREAD: "yes"})
     registered = targets.get(environment, ())
@@ -72,6 +72,11 @@ def healthy(
     ill = ", ".join(f"{id_}: {why}" for id_, why in detail.items() if not why.startswith(TargetState.HEALTHY))
     advice = f"look at {ill}" if ill else f"no target of {environment} is registered at {point}"
     return Finding(name, ok=False, summary=summary, advice=advice, detail=detail)
+
+
+def health_of(point: str, environment: str) -> str:
+    """What the finding on an environment's health at a switch point is called."""
+    return f"{point}: {environment} healthy"
 
 
 def unread(findings: Sequence[Finding]) -> bool:

@@ -419,7 +419,7 @@ def test_where_it_is_not_known_who_is_live_there_is_nothing_to_compare_with(worl
             assert switch.halt is not None
             scene = sources.Scene(replace(state, live=None), switch, switch.halt, driver.engine.ports(), world.store,
                                   world.clock, world.directory, "", (), {}, nobody)  # fmt: skip
-            told = await sources.on_live(scene)
+            told = await sources.checks_on_live(scene)
             assert told["conclusions"] == ["it is not known which environment is live: nothing to compare with"]
 
     run(main())
