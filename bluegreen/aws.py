@@ -91,6 +91,7 @@ class Sessions:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="aws")
         self._making = threading.Lock()  # making sessions and clients is not thread-safe; using clients is
         self._sessions: dict[Where, boto3.Session] = {}
+        self._sources: dict[Where, boto3.Session] = {}
         self._clients: dict[tuple[Where, str, float, bool], Any] = {}
         self._buckets: dict[tuple[str, str, str], _Bucket] = {}
 
@@ -128,8 +129,7 @@ class Sessions:
         Those that renew themselves say when the present ones end. From botocore's RefreshableCredentials, which has
         no public name for it.
         """
-        key = replace(where, endpoint_url=endpoint_of(where, "sts") if where.role else None)
-        session = self._sessions.get(key)
+        session = self._sessions.get(self._key(where))
         ends = getattr(session.get_credentials() if session else None, "_expiry_time", None)
         return ends.isoformat() if ends else None
 
@@ -153,6 +153,7 @@ class Sessions:
         while self._clients:
             self._clients.popitem()[1].close()
         self._sessions.clear()
+        self._sources.clear()
 
     # --- pacing, on the loop ---
 
@@ -205,9 +206,13 @@ class Sessions:
         try:
             with self._making:
                 session = self._session(where)
+                source = self._sources.get(self._key(where))
             credentials = _fresh(session)
+            first = _fresh(source) if source is not None else None
         except Exception as error:
             raise translate(error, f"the credentials for {where.region}", write=False) from error
+        if first is not None and first.token and getattr(first, "method", "") in _SET_ONCE:
+            credentials = first  # a role is renewed by them: it lasts no longer than they do
         if not isinstance(credentials, RefreshableCredentials):
             return Life(None, lasts=True, temporary=bool(credentials.token))
         until: datetime | None = getattr(credentials, "_expiry_time", None)
@@ -228,16 +233,20 @@ class Sessions:
     def _session(self, where: Where) -> boto3.Session:
         import boto3
 
-        key = replace(where, endpoint_url=endpoint_of(where, "sts") if where.role else None)
+        key = self._key(where)
         if key not in self._sessions:
             session = boto3.Session(profile_name=where.profile, region_name=where.region)
             if where.role is not None:
                 config = self._config(5.0, write=False)
                 sts = session.client("sts", endpoint_url=key.endpoint_url, config=config)
                 self._clients[(key, "sts of the source", 5.0, False)] = sts
+                self._sources[key] = session
                 session = _assuming(where.role, sts, where.region)
             self._sessions[key] = session
         return self._sessions[key]
+
+    def _key(self, where: Where) -> Where:
+        return replace(where, endpoint_url=endpoint_of(where, "sts") if where.role else None)
 
     def _config(self, timeout: float, write: bool) -> Config:
         from botocore.config import Config

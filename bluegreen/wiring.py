@@ -120,7 +120,8 @@ def demands(service: schema.Service) -> Demands:
     deploy = service.deploy.timeout if isinstance(service.deploy, schema.CommandDeploy) else service.deploy.ready
     smoke = sum(check.attempts * (check.timeout + check.every) for check in service.smoke)
     longest = deploy + service.health.timeout + smoke + waits + service.bake + back + MARGIN_SECONDS
-    return Demands(longest, enough(service.health.minimum))
+    approved = service.shift.wait is None and len(service.shift.steps) > 1
+    return Demands(longest, enough(service.health.minimum), kept=service.keep_warm, endless=approved)
 
 
 def enough(minimum: int | str) -> Enough:

@@ -180,6 +180,23 @@ async def test_how_long_a_roles_keys_are_good_for_is_told(
     )
 
 
+async def test_a_role_is_renewed_no_longer_than_the_keys_last_by_which_it_is(
+    proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC).replace(microsecond=0)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
+    proxy.faults["AssumeRole"] = "answer"
+    proxy.answers["AssumeRole"] = keys_until(now + timedelta(hours=1))
+    untold = Sessions()
+    where = Where(REGION, role=ROLE, endpoint_url=proxy.url)
+    assert await untold.life(where) == Life(None, lasts=True, temporary=True)
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", (now + timedelta(hours=2)).isoformat())
+    told = Sessions()
+    assert await told.life(where) == Life(now + timedelta(hours=2), lasts=True, temporary=True)
+    await untold.close()
+    await told.close()
+
+
 async def test_keys_without_an_end_last_and_keys_that_cannot_be_had_are_said(
     sessions: Sessions, proxy: FaultProxy
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bluegreen.config.schema import Service
 from bluegreen.ports import Enough
-from bluegreen.wiring import _placed, enough, setup_of
+from bluegreen.wiring import _placed, demands, enough, setup_of
 
 LISTENER = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/web/50dc6c495c0c9188/f2f7dc8efc522ab2"
 
@@ -50,6 +50,19 @@ def test_a_setup_says_what_the_core_needs_and_a_way_back_to_all_of_it() -> None:
     assert setup.deployment.deploy_again
     assert (setup.failback.steps, setup.failback.bake_seconds) == ((1000,), 0.0)
     assert setup.environments == ("blue", "green")
+
+
+def test_what_a_switch_takes_of_its_credentials_counts_each_wait_that_is_planned_there_and_back() -> None:
+    planned = {"bake": "15m", "keep_warm": "4h", "failback": {"steps": ["50%", "100%"], "wait": "5m"}}
+    timed = demands(service(shift={"steps": ["5%", "50%", "100%"], "wait": "10m"}, **planned))
+    at_once = demands(service(shift={"steps": ["100%"]}, bake="0s", keep_warm="0s"))
+    assert timed.seconds - at_once.seconds == (2 * 10 + 15 + 5) * 60
+    assert (timed.kept, timed.endless) == (4 * 3600, False)
+
+
+def test_an_approval_that_is_waited_for_has_no_end() -> None:
+    assert demands(service(shift={"steps": ["5%", "100%"], "wait": "approve"})).endless
+    assert not demands(service(shift={"steps": ["100%"], "wait": "approve"})).endless  # nothing is waited for
 
 
 def test_a_minimum_is_a_count_or_a_share() -> None:

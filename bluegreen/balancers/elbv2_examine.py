@@ -10,6 +10,7 @@ from bluegreen import iam
 from bluegreen.balancers import Demands
 from bluegreen.balancers.elbv2_actions import Action, Forward, forward_of, weights_of, with_weights
 from bluegreen.balancers.elbv2_api import ElbV2Api, LoadBalancer
+from bluegreen.core.verdicts import span
 from bluegreen.errors import BalancerError
 from bluegreen.model import UNPROVEN, Finding, Weights
 from bluegreen.ports import Enough
@@ -197,10 +198,24 @@ class _Look:
         if not life.lasts:
             what = f"the credentials end at {until}, and nothing has renewed them"
             return False, what, "renew them where the daemon gets them from"
-        if not life.renews and self._seconds_left(life.until) < self._demands.seconds:
-            what = f"the credentials end at {until}, nothing renews them, and a switch with its way back may take "
-            return False, f"{what}{self._demands.seconds / 60:.0f} min", "renew them before, and start the daemon anew"
-        return True, f"good until {until}{', and renewed by then' if life.renews else ''}", ""
+        if life.renews:
+            return True, f"good until {until}, and renewed by then", ""
+        return self._outlasting(self._seconds_left(life.until), until)
+
+    def _outlasting(self, left: float, until: str) -> Seen:
+        """A switch that they surely do not outlast is none to begin. Whether they outlast what has no end, or the time
+        for which the old side is kept, is a person's to know: that is told, and holds nothing up."""
+        what, demands = f"the credentials end at {until}, nothing renews them", self._demands
+        if left < demands.seconds:
+            what = f"{what}, and a switch with its way back may take {span(demands.seconds)}"
+            return False, what, "renew them before, and start the daemon anew"
+        unsure = ["a switch waits for an approval, which has no end"] if demands.endless else []
+        if left < demands.seconds + demands.kept:
+            unsure.append(f"the way back is kept for {span(demands.kept)} after it")
+        if not unsure:
+            return True, f"good until {until}", ""
+        advice = "give the daemon credentials that are renewed, such as a role; or renew them in time"
+        return None, f"{what}: that they outlast it is not proven, since {' and '.join(unsure)}", advice
 
     async def clock(self) -> Seen:
         """This host's clock against the Date of what has just been answered."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from bluegreen.cli.findings import finding_lines
+from bluegreen.cli.findings import finding_lines, proven
 from bluegreen.cli.screen import Ink, Screen
 from bluegreen.cli.settings import Settings, Verb, service_argument
 from bluegreen.cli.words import Document, clean, columns, pairs
@@ -48,8 +48,12 @@ def _script(plan: Document) -> list[str]:
         candidate=plan.get("candidate"),
     )
     steps = [pairs(step=step["step"], what=step["what"]) for step in plan["steps"]]
-    findings = [pairs(check=one["check"], ok=one["ok"], summary=one["summary"]) for one in plan["findings"]]
-    return [head, *steps, *findings]
+    return [head, *steps, *(_script_line(one) for one in plan["findings"])]
+
+
+def _script_line(finding: Document) -> str:
+    sure = None if proven(finding) else False
+    return pairs(check=finding["check"], ok=finding["ok"], proven=sure, summary=finding["summary"])
 
 
 def _screen(plan: Document, ink: Ink) -> list[str]:

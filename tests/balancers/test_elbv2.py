@@ -682,6 +682,42 @@ async def test_credentials_that_nothing_renews_must_outlast_the_longest_switch_a
     await sessions.close()
 
 
+@pytest.mark.parametrize(
+    ("demands", "why"),
+    [
+        (Demands(600.0, kept=14400.0), "the way back is kept for 4 h after it"),
+        (Demands(600.0, endless=True), "a switch waits for an approval, which has no end"),
+        (Demands(600.0, kept=14400.0, endless=True), "has no end and the way back is kept for 4 h"),
+    ],
+)
+async def test_that_credentials_outlast_what_has_no_end_and_the_time_of_the_way_back_is_not_proven_and_holds_nothing_up(
+    broken: Site, monkeypatch: pytest.MonkeyPatch, demands: Demands, why: str
+) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    sessions = Sessions(reads_per_second=10_000)
+    finding = (await examined(balancer_of(broken.place(), sessions, demands)))["edge: credentials"]
+    assert finding.ok
+    assert not finding.proven
+    assert why in finding.summary
+    assert "such as a role" in finding.advice
+    await sessions.close()
+
+
+async def test_credentials_without_an_end_outlast_everything(broken: Site, sessions: Sessions) -> None:
+    demands = Demands(600.0, kept=14400.0, endless=True)
+    assert (await examined(balancer_of(broken.place(), sessions, demands)))["edge: credentials"].proven
+
+
+async def test_credentials_that_are_renewed_outlast_everything(broken: Site, sessions: Sessions) -> None:
+    demands = Demands(600.0, kept=14400.0, endless=True)
+    balancer = balancer_of(broken.place(), sessions, demands, role="arn:aws:iam::123456789012:role/switcher")
+    finding = (await examined(balancer))["edge: credentials"]
+    assert finding.proven, finding
+    assert "renewed by then" in finding.summary
+
+
 async def test_temporary_credentials_whose_end_nobody_tells_are_told_of(
     broken: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
