@@ -7,6 +7,7 @@ from typing import Any
 from bluegreen.control.values import time
 from bluegreen.core.failback import Report
 from bluegreen.core.state import ServiceState
+from bluegreen.core.verdicts import Verdict
 
 Document = dict[str, Any]
 
@@ -31,6 +32,7 @@ def debts(state: ServiceState) -> list[Document]:
             "what": debt.what,
             "since": time(debt.since),
             "switch": debt.switch,
+            "verdict": Verdict.UNKNOWN if debt.unknown else Verdict.UNSAFE,
             "owner": debt.owner,
             "acknowledged": debt.acknowledged_at is not None,
             "acknowledged_by": debt.acknowledged_by,

@@ -380,7 +380,8 @@ def _topic_schemas() -> Schema:
         "proven_at": _MAYBE_TEXT, "lost_since": _MAYBE_TEXT, "proofs": {"type": "array", "items": _ref("Proof")},
     }  # fmt: skip
     debt = {
-        "id": _TEXT, "topic": _TEXT, "what": _TEXT, "since": _TEXT, "switch": _TEXT, "owner": _MAYBE_TEXT,
+        "id": _TEXT, "topic": _TEXT, "what": _TEXT, "since": _TEXT, "switch": _TEXT, "verdict": _TEXT,
+        "owner": _MAYBE_TEXT,
         "acknowledged": {"type": "boolean"}, "acknowledged_by": _TEXT, "acknowledged_at": _MAYBE_TEXT,
     }  # fmt: skip
     finding = {

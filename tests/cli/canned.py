@@ -284,6 +284,7 @@ def debt(id_: str = "advisory:CVE-2026-1", **more: Any) -> Document:
         "what": "CVE-2026-1 (high) is open again on blue (closed by v2, tls is mended)",
         "since": "2026-11-23T09:08:00.000Z",
         "switch": "sw-8",
+        "verdict": "unsafe",
         "owner": None,
         "acknowledged": False,
         "acknowledged_by": "",

@@ -33,6 +33,18 @@ def test_debts_are_told_with_what_to_do(owing: FakeDaemon, bluegreen: Bluegreen)
     assert bluegreen("debts", "web", "--json").document["debts"] == [canned.debt()]
 
 
+def test_what_nobody_knows_is_shown_as_such_and_asks_for_a_look_not_for_a_word(
+    daemon: FakeDaemon, bluegreen: Bluegreen
+):
+    unknown = canned.debt("manifest:v2", what="nobody has said what v2 changed: look", verdict="unknown")
+    daemon.say("GET", DEBTS, {"service": "web", "debts": [unknown]})
+    daemon.say("GET", "/v1/services", canned.services(canned.service(debts=[unknown])))
+    out = bluegreen("debts", "web").out
+    assert "  ?       manifest:v2  nobody has said what v2 changed" in out
+    assert "no deployment before" not in out
+    assert 'bluegreen debts web --paid ID --reason "…"' in out
+
+
 @pytest.mark.parametrize(
     ("words", "body"),
     [

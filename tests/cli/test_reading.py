@@ -157,7 +157,7 @@ def test_plan_shows_steps_and_findings_and_changes_nothing(daemon: FakeDaemon, b
 def test_a_plan_tells_scripts_what_is_not_proven(daemon: FakeDaemon, bluegreen: Bluegreen):
     unsure = [dict(canned.deployment_plan()["findings"][0], ok=True, detail={"unproven": "yes"})]
     daemon.say("GET", "/v1/services/web/plan", canned.deployment_plan(findings=unsure))
-    assert "ok=true proven=false" in bluegreen("plan", "web", "v2").out
+    assert "ok=yes proven=no" in bluegreen("plan", "web", "v2").out
 
 
 def test_a_plan_that_would_not_pass_exits_with_3(daemon: FakeDaemon, bluegreen: Bluegreen):

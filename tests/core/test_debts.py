@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bluegreen.core import admit as ad
@@ -12,7 +14,8 @@ from bluegreen.core.notes import debts as topic
 from bluegreen.core.phases import apply
 from bluegreen.core.state import ServiceState
 from bluegreen.errors import BadRequest, Refused
-from tests.builders import DEPLOYED, OPERATOR, at, deploy, record
+from tests.builders import DEPLOYED, OPERATOR, WORDS, at, deploy, failback, record
+from tests.builders import records_of as records_in
 from tests.core.report_stories import (
     AT_FIVE,
     BACK,
@@ -23,6 +26,7 @@ from tests.core.report_stories import (
     FIX,
     THREE,
     records_of,
+    retold,
     state_of,
 )
 
@@ -51,8 +55,47 @@ def test_a_failback_in_mid_shift_leaves_debts_too_and_one_that_is_not_done_yet_n
     assert ids(state_of(BACK_FROM_FIVE, ("v2", (FIX,)))) == ["advisory:CVE-2026-1"]
 
 
-def test_a_release_without_a_manifest_leaves_no_debt():
-    assert ids(state_of(BACK_FROM_FIVE, ("v2", None))) == []
+def test_what_nobody_has_told_is_an_unknown_debt_and_holds_nothing_up():
+    state = state_of(BACK_FROM_FIVE, ("v2", None))
+    [debt] = state.notes.debts.open
+    assert (debt.id, debt.topic, debt.unknown) == ("manifest:v2", "manifest", True)
+    assert debt.what.startswith("nobody has said what v2 changed: look whether schema, data")
+    assert ad.admit(deploy(), state, at(9999))
+    owned = told(state, *topic.own(state, "manifest:v2", "ann"), *topic.acknowledge(state, None))
+    assert (owned.notes.debts.open[0].owner, owned.notes.debts.unread()) == ("ann", ())
+    assert ids(told(owned, *topic.pay(owned, "manifest:v2"))) == []
+
+
+def test_a_manifest_that_says_that_nothing_but_code_changed_leaves_no_debt():
+    assert ids(state_of(BACK_FROM_FIVE, ("v2", ()))) == []
+
+
+def test_each_release_that_came_without_a_manifest_is_an_unknown_debt_beside_what_is_known():
+    state = state_of(f"requested preflight deployed halted {BACK_FROM_FIVE}", ("v2", None), ("v3", (FIX,)))
+    assert ids(state) == ["manifest:v2", "advisory:CVE-2026-1"]
+    with pytest.raises(Refused, match="acknowledged: advisory:CVE-2026-1;"):
+        ad.admit(deploy(), state, at(9999))
+
+
+def test_a_manifest_of_which_not_all_is_understood_leaves_an_unknown_debt():
+    records = records_of(BACK_FROM_FIVE)
+    state = retold(records, version="v2", changes='[{"kind": "of the future", "id": "x", "summary": "y"}]')
+    [debt] = state.notes.debts.open
+    assert debt.what.startswith("nobody has said all of what v2 changed")
+
+
+def test_where_it_is_not_on_record_what_was_brought_that_is_an_unknown_debt():
+    state = replace(state_of(DEPLOYED, ("v2", (FIX,))), past=(), switch=None)
+    for one in records_in(state, ad.admit(failback("s99"), state, at(9000)), "s99", OPERATOR, "odd"):
+        state = apply(state, one)
+    for word, share in (("proven", ""), ("set", "1000"), ("shifted", "")):
+        for one in records_in(state, WORDS[word](state, share)):
+            state = apply(state, one)
+    assert [(debt.id, debt.unknown) for debt in state.notes.debts.open] == [("record", True)]
+
+
+def test_an_unknown_debt_ends_when_the_release_that_was_left_is_live_again():
+    assert ids(state_of(f"{BACK_FROM_FIVE} {DEPLOYED}", ("v2", None), ("v2", None))) == []
 
 
 def test_what_is_owed_already_is_owed_once_keeps_its_owner_and_is_acknowledged_anew():

@@ -41,10 +41,10 @@ export function freezes(service) {
 /** What failbacks left wrong on purpose; nothing where there is none. */
 export function debts(service) {
   if (!service.debts?.length) return null;
-  const unread = service.debts.some((debt) => !debt.acknowledged);
+  const unread = service.debts.some((debt) => !debt.acknowledged && debt.verdict !== "unknown");
   return element("section", { class: "panel left debts" },
     element("h3", {}, "Debts: what a failback left wrong on purpose"),
-    element("ul", {}, service.debts.map((debt) => element("li", {}, element("code", {}, debt.id), ` ${debt.what}. `,
+    element("ul", {}, service.debts.map((debt) => element("li", {}, element("code", {}, debt.id), ` ${debt.verdict === "unknown" ? "? " : ""}${debt.what}. `,
       element("span", { class: "quiet" }, `Since ${local(debt.since)}; ${debt.owner ? `owner ${debt.owner}` : "nobody owns it"}; ${debt.acknowledged ? `read by ${debt.acknowledged_by}` : "not read by anybody"}`)))),
     unread ? element("p", {}, "No deployment begins before they are read:") : null,
     unread ? command(`bluegreen debts ${service.service} --acknowledge`) : null);

@@ -1,8 +1,9 @@
 """What a failback left wrong on purpose, who owns it, and that it was acknowledged. Pure.
 
 A debt begins when a failback has moved all of the traffic: for everything that the manifests say moved forward, and
-that the environment which is live again does not have. It ends when a person says that it is paid, or when the release
-that was left (or the one that brought it) is live again. Nothing else ends it, and no time does.
+that the environment which is live again does not have; and, as unknown, for what nobody has told. It ends when a person
+says that it is paid, or when the release that was left (or the one that brought it) is live again. Nothing else ends
+it, and no time does. What is wrong holds the next deployment up until a person has read it; what is unknown does not.
 """
 
 from __future__ import annotations
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bluegreen.core.events import Record
-    from bluegreen.core.forward import Forward
-    from bluegreen.core.state import ServiceState
+    from bluegreen.core.state import ServiceState, Switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,8 @@ class Lived:
 
 @dataclass(frozen=True, slots=True)
 class Debt:
-    """One thing that is wrong on purpose. `switch`: the failback that it came of; `topic`: the kind of the change."""
+    """One thing that is wrong on purpose. `switch`: the failback that it came of; `topic`: the kind of the change.
+    `unknown`: nobody has said whether anything is wrong, so that somebody has to look."""
 
     id: str
     topic: str
@@ -73,6 +74,7 @@ class Debt:
     owner: str | None = None
     acknowledged_by: str = ""
     acknowledged_at: datetime | None = None
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,7 @@ def fold(part: Debts, before: ServiceState, after: ServiceState, record: Record)
 
 def no_unread(state: ServiceState) -> None:
     """Raises Refused where a failback left something wrong that nobody has acknowledged."""
-    if unread := state.notes.debts.unread():
+    if unread := [debt for debt in state.notes.debts.unread() if not debt.unknown]:
         names = ", ".join(debt.id for debt in unread)
         raise Refused(
             f"{state.service}: a failback left debts that nobody has acknowledged: {names}",
@@ -164,17 +166,29 @@ def _new(before: ServiceState, record: Record) -> Iterator[Debt]:
     switch = before.open_switch
     if switch is None or switch.kind is not Kind.FAILBACK:
         return
-    left = before.releases.get(switch.source)
-    for release in moved_forward(before, switch.candidate).releases:
-        ends = _ends(release, left)
-        for change in release.manifest.changes:
-            for id_, what in _wrong(change, switch.candidate, release.version or "an unnamed version"):
+    moved, release = moved_forward(before, switch.candidate), before.releases.get(switch.source) or Release(None)
+    left = Lived(release.version, release.artifact)
+    if not moved.whole:
+        what = f"what was brought since {switch.candidate} was live before is not all on record: {_look(switch)}"
+        yield Debt("record", UNTOLD, what, record.at, switch.id, (left,), unknown=True)
+    for brought in moved.releases:
+        ends, version = (Lived(brought.version, brought.artifact), left), brought.version or "an unnamed version"
+        for change in brought.manifest.changes:
+            for id_, what in _wrong(change, switch.candidate, version):
                 yield Debt(id_, change.kind, what, record.at, switch.id, ends)
+        if not brought.manifest.is_whole:
+            missing = f"all of what {version} changed" if brought.manifest.given else f"what {version} changed"
+            what = f"nobody has said {missing}: {_look(switch)}"
+            yield Debt(f"manifest:{version}", UNTOLD, what, record.at, switch.id, ends, unknown=True)
 
 
-def _ends(release: Forward, left: Release | None) -> tuple[Lived, ...]:
-    brought = Lived(release.version, release.artifact)
-    return (brought, Lived(left.version, left.artifact)) if left is not None and left.version else (brought,)
+UNTOLD = "manifest"
+"""The topic of what nobody has told."""
+
+
+def _look(switch: Switch) -> str:
+    live = switch.candidate
+    return f"look whether schema, data, APIs, security fixes, configuration, flags or jobs are wrong now for {live}"
 
 
 def _wrong(change: Change, live: str, version: str) -> Iterator[tuple[str, str]]:
