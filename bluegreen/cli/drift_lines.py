@@ -38,6 +38,16 @@ def drift_lines(service: Document, now: datetime | None, ink: Ink) -> list[str]:
     return lines
 
 
+def since_then(service: Document, now: datetime | None, ink: Ink) -> list[str]:
+    """What another hand has changed at a halt that has another cause: a line a switch point. All of it is told with
+    the traffic."""
+    lines = []
+    for drift in service.get("drift") or []:
+        what = f"another hand has changed {drift['switch_point']}: it {shows(drift)}, not {split(drift['expected'])}"
+        lines += hanging(f"  {ink('DRIFT', 'bad')}  ", f"{what}; seen {when(drift['since'], now)}")
+    return lines
+
+
 def _drift(drift: Document, now: datetime | None, ink: Ink) -> list[str]:
     left = drift.get("left")
     head = "LEFT   " if left else f"{ink('DRIFT', 'bad')}  "

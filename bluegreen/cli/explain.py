@@ -11,6 +11,7 @@ import click
 from bluegreen.cli import service_lines
 from bluegreen.cli.claim import claim_lines
 from bluegreen.cli.debt_lines import debt_lines
+from bluegreen.cli.drift_lines import since_then
 from bluegreen.cli.evidence import conclusion_lines, evidence_line
 from bluegreen.cli.findings import finding_lines, hanging, option_lines, refused_lines
 from bluegreen.cli.lessons import seen_lines
@@ -59,7 +60,7 @@ def halt_lines(service: Document, switch: Document, now: datetime | None, ink: I
     name = ink(switch["service"], "head")
     head = f"{word}  {name}  {halt['id']}: {halt['cause'].replace('_', ' ')} in {halt['phase'].replace('_', ' ')}"
     told = [f"{head}  {when(halt['at'], now)}  by {halt['by']}", ""]
-    told += [ink("WHAT HAPPENED", "head"), *_what_happened(switch, ink), ""]
+    told += [ink("WHAT HAPPENED", "head"), *_what_happened(service, switch, now, ink), ""]
     told += [ink("WHAT IS DONE", "head"), *way_lines(switch["way"], now, ink), ""]
     told += [ink("WHERE TRAFFIC IS", "head"), *("  " + line for line in service_lines.traffic(service, now, ink))]
     if switch["condition"] == "halted":
@@ -90,12 +91,14 @@ def _undo_lines(one: Document, indent: str, ink: Ink) -> list[str]:
     return hanging(f"{indent}to undo: {ink(word, 'wait') + ': ' if word else ''}", one["takes"], len(indent) + 9)
 
 
-def _what_happened(switch: Document, ink: Ink) -> list[str]:
+def _what_happened(service: Document, switch: Document, now: datetime | None, ink: Ink) -> list[str]:
     halt = switch["halt"]
     version = switch["version"] or "an unnamed version"
     told = hanging("  ", f"{switch['kind']} {switch['id']} of {version} to {switch['candidate']}, at {switch['step']}.")
     told += hanging("  ", halt["summary"])
     told += conclusion_lines(switch)
+    if switch["condition"] == "halted" and halt["cause"] != "drift":
+        told += since_then(service, now, ink)
     told += hanging("  ", halt["advice"]) if halt.get("advice") else []
     told += finding_lines(halt["findings"], ink)
     told += seen_lines(halt, ink)

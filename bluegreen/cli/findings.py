@@ -11,7 +11,7 @@ from bluegreen.cli.words import Document, clean, width
 
 WIDE = 100
 """Columns that a screen may take."""
-_IDLE = re.compile("^there is nothing to|bluegreen explain")
+_IDLE = re.compile("^there is nothing to|^[^;]*bluegreen explain")
 """Advice that says nothing to whoever reads the list of all ways."""
 
 

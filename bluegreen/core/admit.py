@@ -267,12 +267,25 @@ def _abort(state: ServiceState) -> Sequence[ev.Event]:
     if (share := state.share(switch.candidate)) > 0:
         raise Refused(
             f"{switch.candidate} has {percent(share)} of the traffic: ending the switch would not move it",
-            f"to move it back: bluegreen failback {state.service}",
+            _back_instead(state),
         )
     drift.no_order(state)
     drift.no_traffic_by_drift(state, switch.candidate)
     _settled(state, "abort")
     return (ev.Aborted(),)
+
+
+def _back_instead(state: ServiceState) -> str:
+    """The way back in place of an abort: where it is refused too, what comes before it."""
+    switch = state.open_switch
+    if switch is not None and switch.kind is Kind.FAILBACK:
+        return f"it is a failback already: `resume` when what stopped it is mended; {_instead(state)}"
+    back = f"to move it back: bluegreen failback {state.service}"
+    try:
+        drift.no_drift(state)
+    except Refused as first:
+        return f"{first.advice}; then, {back}"
+    return back
 
 
 def _accept(request: Accept, state: ServiceState) -> Sequence[ev.Event]:
@@ -283,10 +296,13 @@ def _accept(request: Accept, state: ServiceState) -> Sequence[ev.Event]:
         raise Refused("accepting a failed check needs a reason", "say why: --reason TEXT")
     failed = {finding.check: finding for finding in switch.halt.failed()}
     known = ", ".join(sorted(name for name, finding in failed.items() if finding.acceptable)) or "none"
+    ways = f"acceptable: {known}; {_instead(state)}"
     if request.check not in failed:
-        raise Refused(f"{request.check} is not among the failed checks of {switch.halt.id}", f"acceptable: {known}")
+        raise Refused(f"{request.check} is not among the failed checks of {switch.halt.id}", ways)
     if not failed[request.check].acceptable:
-        raise Refused(f"{request.check} cannot be accepted: it keeps the traffic safe", f"acceptable: {known}")
+        mend = failed[request.check].advice or switch.halt.advice
+        what = f"{request.check} cannot be accepted: it keeps the traffic safe"
+        raise Refused(what, f"{mend}; {ways}" if mend else ways)
     accepted = switch.accepted | {request.check}
     rest = [name for name in failed if name not in accepted]
     if rest:

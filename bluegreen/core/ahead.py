@@ -187,10 +187,17 @@ def goes(candidate: str, ahead: Onward) -> str:
 def again(state: ServiceState, switch: Switch, ahead: Onward) -> str:
     """What runs first when a halted switch goes on, and where it leads."""
     first = f"none at first: {switch.phase.value.replace('_', ' ')} runs again"
+    if all_done(switch, ahead) and not unknown.awaited(state):
+        return f"none: {switch.candidate} has all of the traffic; the {switch.kind} is put on record as done"
     if unknown.awaited(state):
         first = f"none until that is known: {unknown.what(state)}"
     then = goes(switch.candidate, ahead)
     return f"{first}; " + (f"then {then}" if then else f"{switch.candidate} stays where it is")
+
+
+def all_done(switch: Switch, ahead: Onward) -> bool:
+    """Whether nothing is left but to say that it is over."""
+    return switch.phase is Phase.KEEP_WARM and not ahead.shares
 
 
 def _row(row: Moved) -> str:

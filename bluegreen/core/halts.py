@@ -45,13 +45,18 @@ def options(
 
 
 def advised(halt: Halt, state: ServiceState) -> str:
-    """What to do first. Where all that failed fails on the live side too, nothing that this switch can do mends it."""
-    if not halt.failed() or len(state.notes.evidence.shared(halt.id)) < len(halt.failed()):
-        return halt.advice
-    return (
-        "it fails on the live side too: mend what both sides share, or the check itself, then `resume`; "
-        "to move traffic mends nothing"
-    )
+    """What to do first. What another hand has changed since comes before all else: nothing goes on or back before it
+    is answered. Where all that failed fails on the live side too, nothing that this switch can do mends it."""
+    said = halt.advice
+    if halt.failed() and len(state.notes.evidence.shared(halt.id)) >= len(halt.failed()):
+        said = (
+            "it fails on the live side too: mend what both sides share, or the check itself, then `resume`; "
+            "to move traffic mends nothing"
+        )
+    if not state.drift or halt.cause is Cause.DRIFT:
+        return said
+    first = f"first answer what another hand has changed: bluegreen restore {state.service}, or adopt"
+    return f"{first}; then: {said}" if said else first
 
 
 def _flags(state: ServiceState) -> Iterator[Option]:
@@ -116,10 +121,14 @@ def _onward(scene: Scene) -> Iterator[Way]:
     effect = ahead.again(state, switch, going) if halted else ahead.goes(switch.candidate, going) or "none"
     takes = expected(state, switch.kind, going.steps, going.waits, approval=going.approval)
     traffic = ahead.along(state, switch, going.shares)
-    retried = switch.halt is not None and switch.halt.cause is not Cause.OPERATOR
+    retried = switch.halt is not None and switch.halt.cause not in _NOTHING_FAILED
     yield Way("resume", ad.Resume(), resume, effect, traffic, takes, _risk(state), "retry" if retried else "resume")
-    for failed in _acceptable(switch):
+    for failed in _not_accepted(switch):
         yield _accepted(scene, switch, failed, effect, traffic, takes)
+
+
+_NOTHING_FAILED = (Cause.OPERATOR, Cause.WITHOUT_DAEMON, Cause.CARD)
+"""Halts at which a person is awaited though no step has failed: to go on is no retry."""
 
 
 def _risk(state: ServiceState) -> str:
@@ -137,9 +146,10 @@ def _approved(scene: Scene, switch: Switch, command: str) -> Way:
     return Way("approve", ad.Approve(), command, effect, traffic, takes, risks.going_on(state))
 
 
-def _acceptable(switch: Switch) -> list[Finding]:
+def _not_accepted(switch: Switch) -> list[Finding]:
+    """What failed and was not accepted yet; of what can not be, the refusal says why."""
     failed = switch.halt.failed() if switch.halt is not None else ()
-    return [one for one in failed if one.acceptable and one.check not in switch.accepted]
+    return [one for one in failed if one.check not in switch.accepted]
 
 
 def _accepted(

@@ -11,7 +11,7 @@ from bluegreen.core.failback import judged
 from bluegreen.core.forward import Moved, moved_forward
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.core.verdicts import Verdict
-from bluegreen.model import Finding, Kind, Phase, percent
+from bluegreen.model import WHOLE, Finding, Kind, Phase, percent
 
 NONE = "none"
 _ILL_MAX = 3
@@ -55,6 +55,8 @@ def again(state: ServiceState) -> str:
         return f"the deploy command runs again in {switch.candidate}, which has no traffic"
     if switch is not None and (maybe := _maybe(state, switch)):
         return f"none by itself; {maybe}"
+    if switch is not None and switch.phase is Phase.KEEP_WARM and share == WHOLE:
+        return "none: nothing is left to be done"
     if switch is None or not share:
         return "none: nothing goes on before it has passed"
     return f"none by itself; {percent(share)} of the traffic stays on {switch.candidate} meanwhile"

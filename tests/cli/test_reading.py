@@ -238,6 +238,13 @@ def test_explain_at_a_halt_says_all_that_a_person_needs(daemon: FakeDaemon, blue
     assert (ran.code, ran.out) == (0, HALT_SCREEN)
 
 
+def test_explain_tells_at_once_what_another_hand_has_changed_since_a_halt(daemon: FakeDaemon, bluegreen: Bluegreen):
+    drift = {"switch_point": "alb", "expected": {"blue": 75.0}, "shown": {"blue": 50.0}, "since": canned.NOW}
+    daemon.say("GET", "/v1/services/web", canned.service(canned.halted(), green=25.0, drift=[drift]))
+    happened = bluegreen("explain", "web").out.partition("WHAT IS DONE")[0]
+    assert "DRIFT  another hand has changed alb: it shows blue 50%, not blue 75%; seen" in happened
+
+
 def test_explain_without_a_halt_says_why_and_what_is_lawful(daemon: FakeDaemon, bluegreen: Bluegreen):
     daemon.say("GET", "/v1/services/web", canned.service(canned.switch("completed")))
     shown = bluegreen("explain", "web").out

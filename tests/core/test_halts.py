@@ -9,7 +9,7 @@ import pytest
 
 from bluegreen.core.admit import admit
 from bluegreen.core.events import Halted
-from bluegreen.core.halts import options
+from bluegreen.core.halts import advised, options
 from bluegreen.core.readiness import Proof, Readiness
 from bluegreen.core.requests import Stop
 from bluegreen.core.ways import Option
@@ -133,6 +133,35 @@ def test_what_answers_a_drift_says_exactly_what_it_writes_and_what_writes_nothin
     assert shown["leave"].startswith("none; nothing is written")
     assert [option.moves_traffic for option in found[:4]] == [False, False, False, True]
     assert "first put it right at the balancer" in _shown(f"{HALF} stopped drift:100")["resume"].instead
+
+
+def test_no_refusal_sends_to_a_way_that_is_refused_too():
+    abort = _shown(f"{HALF} stopped drift:100")["abort"]
+    assert abort.instead.startswith("first put it right at the balancer, or: bluegreen restore web")
+    assert abort.instead.endswith("; then, to move it back: bluegreen failback web")
+    assert _shown(f"{HALF} stopped")["abort"].instead == "to move it back: bluegreen failback web"
+    back = _shown(f"{DEPLOYED} failback proven set:500 halted")["abort"]
+    assert back.instead.startswith("it is a failback already: `resume`")
+
+
+def test_what_another_hand_has_changed_since_a_halt_comes_before_its_own_advice():
+    def told(script: str) -> str:
+        state = state_after(script)
+        halt = the_switch(state).halt
+        assert halt is not None
+        return advised(halt, state)
+
+    assert told(f"{HALF} halted") == "look"
+    first = "first answer what another hand has changed: bluegreen restore web, or adopt"
+    assert told(f"{HALF} halted drift:100") == f"{first}; then: look"
+    assert told(f"{HALF} drifted drift:100") == "look", "it says so itself"
+
+
+def test_a_failed_check_that_cannot_be_accepted_is_told_with_what_to_do_in_place_of_it():
+    accept = _shown(f"{HALF} broken")["accept"]
+    assert (accept.lawful, accept.label) == (False, "accept healthy")
+    assert accept.why_not == "healthy cannot be accepted: it keeps the traffic safe"
+    assert accept.instead.startswith("look at it; acceptable: none")
 
 
 def test_what_staying_means_under_a_drift_is_told_by_what_the_balancer_shows():

@@ -9,6 +9,7 @@ import pytest
 from bluegreen.core import events as ev
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
+from bluegreen.core.halts import options
 from bluegreen.core.phases import IllegalTransition, apply, fold
 from bluegreen.core.receipts import distrusted, to_import, without_daemon
 from bluegreen.core.state import ServiceState
@@ -130,3 +131,13 @@ def test_a_failback_that_is_done_without_the_daemon_waits_for_a_person():
     assert isinstance(halted, ev.Halted)
     assert halted.cause is Cause.WITHOUT_DAEMON
     assert without_daemon(switch, ev.Shifted()) == ev.Shifted()
+
+
+def test_to_go_on_from_a_failback_that_is_done_is_no_retry_and_does_nothing():
+    state = state_after(f"{DEPLOYED} failback proven set:1000 shifted baked")
+    switch = the_switch(state)
+    halted = apply(state, record(without_daemon(switch, ev.KeptWarm(None, None)), switch=switch.id))
+    way = next(one for one in options(halted, ("blue", "green"), at(0)) if one.verb == "resume")
+    assert (way.label, way.lawful, way.moves_traffic) == ("resume", True, False)
+    assert way.effect.startswith("none: blue has all of the traffic; the failback is put on record as done: blue 100%")
+    assert way.risk == "none: nothing is left to be done"
