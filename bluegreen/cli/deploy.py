@@ -62,7 +62,7 @@ def deploy(
     now = client.get("services", service)
     given |= {"halt": halt} if (halt := halt_of(now)) else {}  # a roll-forward answers exactly the halt shown here
     for line in shown(now, "deploy", halt=halt):
-        screen.notice(line)
+        screen.notice(line.replace("VERSION", version))
     screen.notice(f"deploy {version} of {service}: no traffic moves until smoke has passed")
     started = client.post("services", service, "deployments", body=given)
     if wait:

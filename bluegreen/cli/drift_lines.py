@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bluegreen.cli.findings import hanging
 from bluegreen.cli.screen import Ink
-from bluegreen.cli.words import Document, clean, split, when
+from bluegreen.cli.words import Document, clean, moment, split, when
 
 
 def alarming(service: Document) -> list[Document]:
@@ -38,11 +38,13 @@ def drift_lines(service: Document, now: datetime | None, ink: Ink) -> list[str]:
     return lines
 
 
-def since_then(service: Document, now: datetime | None, ink: Ink) -> list[str]:
-    """What another hand has changed at a halt that has another cause: a line a switch point. All of it is told with
-    the traffic."""
-    lines = []
+def since_then(service: Document, halt: Document, now: datetime | None, ink: Ink) -> list[str]:
+    """What another hand has changed, where the halt does not say so itself: a line a switch point. All of it is told
+    with the traffic."""
+    lines, stopped = [], moment(halt["at"])
     for drift in service.get("drift") or []:
+        if halt["cause"] == "drift" and (stopped is None or (moment(drift["since"]) or stopped) <= stopped):
+            continue
         what = f"another hand has changed {drift['switch_point']}: it {shows(drift)}, not {split(drift['expected'])}"
         lines += hanging(f"  {ink('DRIFT', 'bad')}  ", f"{what}; seen {when(drift['since'], now)}")
     return lines

@@ -36,7 +36,7 @@ def evidence(settings: Settings, service: str, switch: str | None, output: Path 
     if screen.json:
         screen.document(document)
     elif output is None:
-        screen.lines(_lines(client, chosen, document, screen.ink))
+        screen.lines(_lines(client, service, chosen, document, screen.ink))
     if document["manifest"]["changed"]:
         screen.notice(f"CHANGED since it was sealed: {', '.join(document['manifest']['changed'])}")
         return ExitCode.FAILED
@@ -88,7 +88,7 @@ def _write(output: Path, raw: bytes) -> None:
         ) from error
 
 
-def _lines(client: Client, switch: str, document: Document, ink: Ink) -> list[str]:
+def _lines(client: Client, service: str, switch: str, document: Document, ink: Ink) -> list[str]:
     now = moment(document["manifest"].get("sealed_at"))
     late = ", late: by another process than the one that halted" if document["late"] else ""
     told = [f"{ink('EVIDENCE', 'head')}  {document['halt']}  sealed {when(document['at'], now)}{late}"]
@@ -99,7 +99,7 @@ def _lines(client: Client, switch: str, document: Document, ink: Ink) -> list[st
     told += [f"  {ink('missing', 'bad')}  {name}: {clean(why)}" for name, why in document["missing"].items()]
     if "findings.json" in document["parts"]:
         told += ["", ink("WHAT FAILED", "head"), *_failed(client, switch)]
-    return [*told, "", "all of it: bluegreen evidence SERVICE --output FILE"]
+    return [*told, "", f"all of it: bluegreen evidence {service} {switch} --output FILE"]
 
 
 def _failed(client: Client, switch: str) -> list[str]:

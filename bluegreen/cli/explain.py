@@ -97,10 +97,9 @@ def _what_happened(service: Document, switch: Document, now: datetime | None, in
     told = hanging("  ", f"{switch['kind']} {switch['id']} of {version} to {switch['candidate']}, at {switch['step']}.")
     told += hanging("  ", halt["summary"])
     told += conclusion_lines(switch)
-    if switch["condition"] == "halted" and halt["cause"] != "drift":
-        told += since_then(service, now, ink)
+    told += since_then(service, halt, now, ink) if switch["condition"] == "halted" else []
     told += hanging("  ", halt["advice"]) if halt.get("advice") else []
-    told += finding_lines(halt["findings"], ink)
+    told += finding_lines([_once(one, halt) for one in halt["findings"]], ink)
     told += seen_lines(halt, ink)
     told += [*claim_lines(switch, ink), *evidence_line(switch, ink)]
     if switch["accepted"]:
@@ -110,6 +109,11 @@ def _what_happened(service: Document, switch: Document, now: datetime | None, in
         cut = f" (last {_OUTPUT_LINES} of {len(output)} lines)" if len(output) > _OUTPUT_LINES else ""
         told += [f"  output{cut}:", *(f"    | {line}".rstrip() for line in output[-_OUTPUT_LINES:])]
     return told
+
+
+def _once(finding: Document, halt: Document) -> Document:
+    """Without an advice that stands above already."""
+    return {**finding, "advice": ""} if finding.get("advice") == halt.get("advice") else finding
 
 
 def _steady(service: Document, switch: Document | None, now: datetime | None, ink: Ink) -> list[str]:

@@ -13,6 +13,8 @@ WIDE = 100
 """Columns that a screen may take."""
 _IDLE = re.compile("^there is nothing to|^[^;]*bluegreen explain")
 """Advice that says nothing to whoever reads the list of all ways."""
+_HERE = re.compile("(; acceptable: none)?; see `bluegreen explain .*$")
+"""The end of an advice that sends to the list of all ways."""
 
 
 def finding_lines(findings: Sequence[Document], ink: Ink) -> list[str]:
@@ -55,7 +57,7 @@ def refused_lines(options: Sequence[Document]) -> list[str]:
     for one in options:
         lines += hanging(f"  {clean(one['label']):<{names}}  ", one["why_not"])
         if one["instead"] and not _IDLE.search(one["instead"]):
-            lines += hanging(" " * (names + 4), f"instead: {one['instead']}")
+            lines += hanging(" " * (names + 4), f"instead: {_HERE.sub('', one['instead'])}")
     return lines
 
 

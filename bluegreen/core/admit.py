@@ -252,9 +252,10 @@ def _resume(state: ServiceState) -> Sequence[ev.Event]:
 def _promote(state: ServiceState) -> Sequence[ev.Event]:
     switch = _open(state, "promote")
     if switch.phase is not Phase.SHIFT:
-        raise Refused(
-            f"{switch.id} is in {switch.phase}: only a shift can be promoted", "nothing proves the candidate yet"
-        )
+        is_over = switch.phase in (Phase.BAKE, Phase.KEEP_WARM)
+        why = "the shift is over" if is_over else "nothing proves the candidate yet"
+        phase = switch.phase.value.replace("_", " ")
+        raise Refused(f"{switch.id} is in {phase}: only a shift can be promoted", why)
     if switch.steps[switch.index :] == switch.steps[-1:]:
         raise Refused(f"{switch.id} takes its last step already", _instead(state))
     drift.no_drift(state)

@@ -120,6 +120,7 @@ def _onward(scene: Scene) -> Iterator[Way]:
     going, halted = ahead.onward(state, switch), switch.halt is not None
     effect = ahead.again(state, switch, going) if halted else ahead.goes(switch.candidate, going) or "none"
     takes = expected(state, switch.kind, going.steps, going.waits, approval=going.approval)
+    takes = AT_ONCE if ahead.all_done(switch, going) and not state.in_doubt else takes
     traffic = ahead.along(state, switch, going.shares)
     retried = switch.halt is not None and switch.halt.cause not in _NOTHING_FAILED
     yield Way("resume", ad.Resume(), resume, effect, traffic, takes, _risk(state), "retry" if retried else "resume")
@@ -202,7 +203,7 @@ def _new_version(scene: Scene, request: ad.Deploy) -> Way:
     except Refused:
         return Way("deploy", request, command, "none", (), label=label)
     going = ahead.planned(state, scene.deployment, candidate, forward=True)
-    others = [name for name in (state.live, switch.candidate if switch else None) if name is not None]
+    others = (state.live, *((switch.candidate, switch.source) if switch is not None else ()))
     place = f"{candidate}, a third environment," if switch is not None and candidate not in others else candidate
     return Way(
         "deploy", request, command,

@@ -166,8 +166,6 @@ def _written(state: ServiceState, switch: Switch, point: str, share: int) -> Sta
     if outcome in (Outcome.DONE, Outcome.UNDER_WAY, Outcome.UNKNOWN):
         undo, takes = _moved_back(state, switch)
         takes = f"whether it was made is looked up first; if it was, {takes}" if outcome is Outcome.UNKNOWN else takes
-    elif point in state.drift and state.switch is switch:
-        undo, takes = Undo.BY_HAND, f"{point} shows what another hand has set: restore, adopt or leave that first"
     return Stage("set_weights", what, outcome, at, detail, undo, takes, point)
 
 
@@ -219,7 +217,11 @@ def _moved_back(state: ServiceState, switch: Switch) -> tuple[Undo, str]:
     writes = (
         f"one write at each of {len(switch.plan.points)} switch points" if len(switch.plan.points) > 1 else "one write"
     )
-    return Undo.ONE_WRITE, f"{writes} moves it back to {target}: bluegreen failback {state.service}"
+    back = f"{writes} moves it back to {target}: bluegreen failback {state.service}"
+    if state.drift:
+        names = ", ".join(sorted(state.drift))
+        return Undo.BY_HAND, f"another hand has set {names}: restore or adopt that first; then {back}"
+    return Undo.ONE_WRITE, back
 
 
 # --- waits ---

@@ -24,6 +24,8 @@ def staying(state: ServiceState) -> str:
     share = shown(state, switch.candidate) if switch is not None else 0
     if switch is not None and (maybe := _maybe(state, switch)):
         return maybe
+    if switch is not None and switch.phase is Phase.KEEP_WARM and share == WHOLE:
+        return f"none: all of the traffic is where the {switch.kind} has brought it"
     if switch is None or not share:
         return "none: nobody but the checks reaches the candidate"
     return f"{percent(share)} of the traffic stays on {switch.candidate}, with whatever is wrong there"

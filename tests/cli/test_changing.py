@@ -135,7 +135,7 @@ def test_a_roll_forward_answers_the_halt_that_it_has_shown(daemon: FakeDaemon, b
     daemon.say("GET", "/v1/services/web", canned.service(canned.halted(), green=0.0, options=[forward]))
     ran = bluegreen("deploy", "web", "v3")
     assert daemon.posts()[0].body == {"version": "v3", "halt": "h-1"}
-    assert ran.err.startswith("deploy web, the answer to h-1: effect on traffic: none until VERSION is in green\n")
+    assert ran.err.startswith("deploy web, the answer to h-1: effect on traffic: none until v3 is in green\n")
     assert "risk: green is lost" in ran.err
 
 

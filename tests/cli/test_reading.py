@@ -245,6 +245,28 @@ def test_explain_tells_at_once_what_another_hand_has_changed_since_a_halt(daemon
     assert "DRIFT  another hand has changed alb: it shows blue 50%, not blue 75%; seen" in happened
 
 
+def test_at_a_halt_by_a_drift_only_what_changed_afterwards_is_told_apart():
+    def happened(since: str) -> str:
+        switch = canned.halted()
+        switch["halt"]["cause"] = "drift"
+        drift = {"switch_point": "alb", "expected": {"blue": 75.0}, "shown": {"blue": 50.0}, "since": since}
+        told = explain.lines(canned.service(switch, green=25.0, drift=[drift]), switch, Ink())
+        return "\n".join(told).partition("WHAT IS DONE")[0]
+
+    at = canned.halted()["halt"]["at"]
+    assert "another hand" not in happened(at)
+    assert "another hand has changed alb" in happened(canned.NOW)
+
+
+def test_an_advice_that_stands_above_is_not_told_again_nor_that_explain_is_the_place_to_look():
+    switch = canned.halted()
+    switch["halt"]["advice"] = switch["halt"]["findings"][1]["advice"]
+    refused = canned.option("accept", why_not="no", instead="mend it; acceptable: none; see `bluegreen explain web`")
+    told = explain.lines(canned.service(switch, green=25.0, options=[refused]), switch, Ink())
+    assert "\n".join(told).count("look at the error log of green") == 1
+    assert any(line.endswith("instead: mend it") for line in told)
+
+
 def test_explain_without_a_halt_says_why_and_what_is_lawful(daemon: FakeDaemon, bluegreen: Bluegreen):
     daemon.say("GET", "/v1/services/web", canned.service(canned.switch("completed")))
     shown = bluegreen("explain", "web").out

@@ -219,6 +219,10 @@ class TestForward:
         assert option.effect.endswith("blue 50% -> 0%, green 50% -> 0%, red 0% -> 100%")
         assert option.risk == "green keeps 50% of the traffic until the new version has it"
 
+    def test_the_side_that_a_failback_has_left_is_no_third_environment(self):
+        option = _shown(f"{DEPLOYED} failback proven set:1000 shifted stopped")["deploy"]
+        assert option.effect.startswith("none until VERSION is in green and its checks")
+
     def test_with_two_environments_that_both_have_traffic_it_says_what_comes_first(self):
         option = _shown(f"{HALF} stopped")["deploy"]
         assert option.why_not == "no idle environment: blue carries 50%, green carries 50%"

@@ -87,6 +87,13 @@ class TestUndo:
         both = _stage(f"{SHIFTING} set:50 stopped", "a: green 5%", points=("a", "b"))
         assert both.takes.startswith("one write at each of 2 switch points")
 
+    def test_under_a_drift_the_other_hands_change_is_answered_first_and_what_was_not_done_needs_nothing(self):
+        script = f"{SHIFTING} set:50 broken drift:100"
+        done, not_done = _stage(script, "lb: green 5%"), _stage(script, "lb: green 100%")
+        assert done.undo is Undo.BY_HAND
+        assert done.takes.startswith("another hand has set lb: restore or adopt that first; then one write moves it")
+        assert (not_done.undo, not_done.takes) == (Undo.NOTHING, "")
+
     def test_what_was_not_done_needs_nothing(self):
         for stage in _way("requested preflight broken"):
             if stage.outcome is Outcome.NOT_DONE:

@@ -140,4 +140,8 @@ def test_to_go_on_from_a_failback_that_is_done_is_no_retry_and_does_nothing():
     way = next(one for one in options(halted, ("blue", "green"), at(0)) if one.verb == "resume")
     assert (way.label, way.lawful, way.moves_traffic) == ("resume", True, False)
     assert way.effect.startswith("none: blue has all of the traffic; the failback is put on record as done: blue 100%")
-    assert way.risk == "none: nothing is left to be done"
+    assert (way.risk, way.duration) == ("none: nothing is left to be done", "at once")
+    promote = next(one for one in options(halted, ("blue", "green"), at(0)) if one.verb == "promote")
+    assert promote.instead == "the shift is over"
+    hold = next(one for one in options(halted, ("blue", "green"), at(0)) if one.verb == "hold")
+    assert hold.risk == "none: all of the traffic is where the failback has brought it"
