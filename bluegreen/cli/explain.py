@@ -99,7 +99,7 @@ def _what_happened(service: Document, switch: Document, now: datetime | None, in
     told += conclusion_lines(switch)
     told += since_then(service, halt, now, ink) if switch["condition"] == "halted" else []
     told += hanging("  ", halt["advice"]) if halt.get("advice") else []
-    told += finding_lines([_once(one, halt) for one in halt["findings"]], ink)
+    told += finding_lines([_once(one, halt) for one in halt["findings"]], ink, answers=True)
     told += seen_lines(halt, ink)
     told += [*claim_lines(switch, ink), *evidence_line(switch, ink)]
     if switch["accepted"]:

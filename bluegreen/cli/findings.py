@@ -11,20 +11,26 @@ from bluegreen.cli.words import Document, clean, width
 
 WIDE = 100
 """Columns that a screen may take."""
+_ANSWER_MAX = 240
+"""Characters of an answer; all that was kept of it stands in the evidence."""
 _IDLE = re.compile("^there is nothing to|^[^;]*bluegreen explain")
 """Advice that says nothing to whoever reads the list of all ways."""
 _HERE = re.compile("(; acceptable: none)?; see `bluegreen explain .*$")
 """The end of an advice that sends to the list of all ways."""
 
 
-def finding_lines(findings: Sequence[Document], ink: Ink) -> list[str]:
-    """What failed first, with its advice; then what held, or (`?`) what nobody could be asked."""
+def finding_lines(findings: Sequence[Document], ink: Ink, *, answers: bool = False) -> list[str]:
+    """What failed first, with its advice (and, with `answers`, the beginning of what was answered); then what held, or
+    (`?`) what nobody could be asked."""
     lines = []
     names = max((len(one["check"]) for one in findings), default=0)
     for one in sorted(findings, key=lambda finding: bool(finding["ok"])):
         unsure = one["ok"] and not proven(one)
         good = ink("?     ", "wait") if unsure else ink("ok    ", "good")
         lines += hanging(f"  {good if one['ok'] else ink('FAILED', 'bad')}  {one['check']:<{names}}  ", one["summary"])
+        if answers and not one["ok"] and (answer := " ".join((one["detail"].get("body") or "").split())):
+            cut = f"{answer[:_ANSWER_MAX]}…" if len(answer) > _ANSWER_MAX else answer
+            lines += hanging(" " * (12 + names), f"answered: {cut}")
         if one.get("advice") and (unsure or not one["ok"]):
             lines += hanging(" " * (12 + names), one["advice"])
     return lines

@@ -28,7 +28,7 @@ from bluegreen.errors import BalancerError
 from bluegreen.evidence.compared import looked, on_live
 from bluegreen.evidence.measured import measured
 from bluegreen.life import Glance, Sign
-from bluegreen.model import Finding
+from bluegreen.model import Finding, percent
 from bluegreen.ports import Balancer, Clock, Ports, Store
 from bluegreen.steps import looks
 
@@ -65,7 +65,7 @@ async def weights(scene: Scene) -> Any:
     shown, counted = reading.result(), counting.result()
     return {
         name: {
-            "asked": dict(point.split),
+            "asked": {environment: percent(share) for environment, share in point.split.items()},
             "on record": dict(point.native),
             "on the balancer": _or_error(shown.get(name)),
             "measured": _or_error(counted.get(name)),

@@ -267,6 +267,16 @@ def test_an_advice_that_stands_above_is_not_told_again_nor_that_explain_is_the_p
     assert any(line.endswith("instead: mend it") for line in told)
 
 
+def test_explain_tells_the_beginning_of_what_a_failed_check_was_answered():
+    switch = canned.halted()
+    switch["halt"]["findings"][0]["detail"] = {"body": "fine"}
+    switch["halt"]["findings"][1]["detail"] = {"body": '{"error":\n  "column total does not exist"}' + "x" * 500}
+    told = " ".join(" ".join(explain.lines(canned.service(switch, green=25.0), switch, Ink())).split())
+    assert 'answered: {"error": "column total does not exist"}' in told
+    assert "…" in told
+    assert "fine" not in told
+
+
 def test_explain_without_a_halt_says_why_and_what_is_lawful(daemon: FakeDaemon, bluegreen: Bluegreen):
     daemon.say("GET", "/v1/services/web", canned.service(canned.switch("completed")))
     shown = bluegreen("explain", "web").out

@@ -114,6 +114,7 @@ def test_a_halt_is_sealed_with_everything_that_there_is_to_know(world: Kept) -> 
             (sealed,) = world.sealed
             assert (sealed.halt, sealed.late, sealed.missing) == (halt.id, False, {})
             assert world.vault.manifest(sealed.digest)["changed"] == []
+            assert world.part("weights.json")["point"]["asked"] == {"blue": "100%", "green": "0%"}
             assert world.part("weights.json")["point"]["on the balancer"] == {"blue": 100, "green": 0}
             assert world.part("findings.json")["findings"][0]["detail"] == {"body": "no database"}
             assert [one["kind"] for one in world.part("journal.json")][-1] == "Halted"
