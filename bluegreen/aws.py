@@ -24,7 +24,15 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from bluegreen.clock import SystemClock
-from bluegreen.errors import AccessDenied, BalancerError, OutcomeUnknown, Rejected, Throttled, Unreachable
+from bluegreen.errors import (
+    AccessDenied,
+    BalancerError,
+    CredentialsEnded,
+    OutcomeUnknown,
+    Rejected,
+    Throttled,
+    Unreachable,
+)
 
 if TYPE_CHECKING:
     import boto3
@@ -101,8 +109,8 @@ class Sessions:
         """Call `operation` (`ModifyListener`) of `service` (`elbv2`), within `timeout` seconds, waiting included.
 
         Reads keep to a rate for each account, region and service, and may be tried a second time. Raises Throttled,
-        AccessDenied, Rejected and Unreachable (all: surely no effect), and for a write whose answer was lost
-        OutcomeUnknown.
+        AccessDenied, Rejected and Unreachable (all: surely no effect), and for a write whose answer was lost, or says
+        that the credentials have expired, OutcomeUnknown.
         """
         what = f"{service} {operation} in {where.region}"
         deadline = time.monotonic() + timeout
@@ -273,7 +281,8 @@ def translate(error: Exception, what: str, *, write: bool) -> BalancerError:
     if code.startswith(_THROTTLED) or status == 429:
         return Throttled(said, "AWS limits the rate of calls of the whole account: try again later")
     if code.startswith(_EXPIRED):
-        return AccessDenied(said, "the credentials have expired: renew them where the daemon gets them from")
+        kind = CredentialsEnded if write else AccessDenied  # they may have ended while the write was under way
+        return kind(said, "the credentials have expired: renew them where the daemon gets them from")
     if code.startswith(_UNSIGNED + _SIGNED_WRONG):
         return AccessDenied(said, "check the daemon's credentials, and this host's clock")
     if code.startswith(_DENIED) or status in (401, 403):

@@ -14,6 +14,7 @@
     │   ├── Rejected           the balancer refused the content: a person must look
     │   ├── Drifted            somebody else changed the balancer: a person must decide
     │   └── OutcomeUnknown     the write may or may not have been made: look, never guess
+    │       └── CredentialsEnded  the same; before anybody can look, a person may have to renew the credentials
     └── StoreError             stop the daemon (but for NotWritten): nothing may move unrecorded
         ├── Locked             another process holds the journal
         ├── NotWritten         surely nothing was written (the disk is full): wait for room, then try again
@@ -182,6 +183,10 @@ class OutcomeUnknown(BalancerError):
     """The write was sent and its answer was lost. Only a look at the balancer tells."""
 
     exit_code = ExitCode.UNKNOWN
+
+
+class CredentialsEnded(OutcomeUnknown):
+    """The write was answered with: expired credentials. They may have ended before it or during it; a look tells."""
 
 
 class StoreError(BlueGreenError):

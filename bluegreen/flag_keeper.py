@@ -106,7 +106,7 @@ class _Keeper:
         try:
             await flags.write(name, act.value, act.before)
         except OutcomeUnknown as lost:
-            await self._lost(name, lost.what)
+            await self._lost(name, str(lost))
             return
         except BalancerError as refusal:
             await self._note(_ended(name, FlagNotSet(name, str(refusal))))

@@ -8,7 +8,15 @@ import pytest
 from botocore import exceptions as aws
 
 from bluegreen.aws import READ_BURST, READS_PER_SECOND, Life, Sessions, Where, endpoint_of, role_session_name, translate
-from bluegreen.errors import AccessDenied, BalancerError, OutcomeUnknown, Rejected, Throttled, Unreachable
+from bluegreen.errors import (
+    AccessDenied,
+    BalancerError,
+    CredentialsEnded,
+    OutcomeUnknown,
+    Rejected,
+    Throttled,
+    Unreachable,
+)
 from tests.balancers.aws_rig import REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server
 
 pytestmark = pytest.mark.slow
@@ -72,8 +80,8 @@ URL = "http://x"
         (refused("AccessDenied", 403), AccessDenied, AccessDenied),
         (refused("AccessDeniedException", 400), AccessDenied, AccessDenied),
         (refused("UnauthorizedOperation", 403), AccessDenied, AccessDenied),
-        (refused("ExpiredToken", 403), AccessDenied, AccessDenied),
-        (refused("ExpiredTokenException", 400), AccessDenied, AccessDenied),
+        (refused("ExpiredToken", 403), AccessDenied, CredentialsEnded),
+        (refused("ExpiredTokenException", 400), AccessDenied, CredentialsEnded),
         (refused("SignatureDoesNotMatch", 403), AccessDenied, AccessDenied),
         (refused("ValidationError", 400), Rejected, Rejected),
         (refused("TargetGroupNotFound", 400), Rejected, Rejected),

@@ -10,7 +10,16 @@ import pytest
 from bluegreen.balancers.memory import Fault
 from bluegreen.core import events as ev
 from bluegreen.core.requests import Ask
-from bluegreen.errors import AccessDenied, BadRequest, OutcomeUnknown, Refused, StateMoved, Throttled, Unreachable
+from bluegreen.errors import (
+    AccessDenied,
+    BadRequest,
+    CredentialsEnded,
+    OutcomeUnknown,
+    Refused,
+    StateMoved,
+    Throttled,
+    Unreachable,
+)
 from bluegreen.model import WHOLE, Actor, Cause, Condition, Phase, Plan, Target, TargetState
 from bluegreen.ports import DeployOutcome
 from tests.fakes import OPERATOR, Driver, World
@@ -115,6 +124,10 @@ def test_a_write_that_never_arrived_is_looked_up_and_made_again(world: World) ->
     assert world.shares("green") == [50, 500, 1000]
 
 
+RENEW = "the credentials have expired: renew them"
+EXPIRED = CredentialsEnded("ExpiredToken", RENEW)
+
+
 def test_lost_answers_have_a_limit(world: World) -> None:
     async def main() -> None:
         async with world.engine() as driver:
@@ -144,6 +157,56 @@ def test_a_balancer_that_cannot_be_read_after_a_lost_answer_is_a_halt_that_says_
 
     run(main())
     assert world.shares("green") == [50, 500, 1000]
+
+
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
+def test_credentials_that_end_during_a_write_are_a_halt_that_says_so_and_once_they_are_renewed_it_is_looked_up(
+    world: World, made: bool
+) -> None:
+    """Nobody can look either: that a person has to renew them is said within seconds, and nothing is guessed."""
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.balancer.faults.append(Fault("write", EXPIRED, after_effect=made))
+            world.balancer.faults.extend([Fault("read", AccessDenied("ExpiredToken", RENEW))] * 1000)
+            began = asyncio.get_running_loop().time()
+            await driver.deploy()
+            assert await driver.ended() is Condition.HALTED
+            assert asyncio.get_running_loop().time() - began < 60
+            halt = driver.switch.halt
+            assert halt is not None
+            assert halt.cause is Cause.OUTCOME_UNKNOWN
+            assert "what became of a write to point is not known: ExpiredToken" in halt.summary
+            assert halt.advice.startswith(RENEW)
+            assert list(driver.engine.state.unsettled) == ["point"]
+            with pytest.raises(Refused, match="not known what became of a write"):
+                await driver.ask("abort")
+            world.balancer.faults.clear()
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+
+    run(main())
+    assert [entry.event.recovered for entry in world.events(ev.WeightsSet)] == [made, False, False]  # type: ignore[attr-defined]
+    assert world.shares("green") == [50, 500, 1000]
+
+
+def test_expired_credentials_that_can_still_look_are_tried_again_within_the_limit_and_named_at_the_halt(
+    world: World,
+) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.balancer.faults.extend([Fault("write", EXPIRED)] * 50)
+            await driver.deploy()
+            assert await driver.ended() is Condition.HALTED
+            halt = driver.switch.halt
+            assert halt is not None
+            assert halt.cause is Cause.BALANCER_REFUSED
+            assert "nothing was changed. The last one: ExpiredToken" in halt.summary
+            assert halt.advice == f"{RENEW}; then `resume`"
+
+    run(main())
+    assert world.balancer.writes == []
+    assert len(world.events(ev.WeightsUnchanged)) == 3
 
 
 @pytest.mark.parametrize("error", [Throttled("slow down"), Unreachable("no route")])

@@ -63,8 +63,8 @@ def counted(switch: Switch, record: ev.Record, last: datetime) -> Switch:
             return replace(switch, lost=0)
         case ev.SmokePassed() | ev.WarmProven():
             return replace(switch, proven=True)
-        case ev.OutcomeLost():
-            return replace(switch, lost=switch.lost + 1)
+        case ev.OutcomeLost(reason=why, advice=advice):
+            return replace(switch, lost=switch.lost + 1, lost_why=why, lost_advice=advice)
         case _:
             return switch
 

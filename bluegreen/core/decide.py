@@ -175,9 +175,11 @@ def _answers_lost(switch: Switch) -> ev.Halted:
     return ev.Halted(
         halt=switch.next_halt(),
         phase=switch.phase,
-        cause=Cause.OUTCOME_UNKNOWN,
-        summary=f"{switch.lost} writes to the balancer were lost in one shift step; none of them was made",
-        advice="look at the way to the balancer, then `resume`",
+        cause=Cause.BALANCER_REFUSED if switch.lost_advice else Cause.OUTCOME_UNKNOWN,
+        summary=f"{switch.lost} writes to the balancer were lost in one shift step; each was looked up, none was made:"
+        f" nothing was changed. The last one: {switch.lost_why}",
+        advice=f"{switch.lost_advice or 'look at the way to the balancer'}; then `resume`",
+        error="access_denied" if switch.lost_advice else "",
     )
 
 

@@ -271,10 +271,12 @@ class WeightsUnchanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutcomeLost(Event):
-    """A write was sent and its answer was lost: unknown until it is looked up."""
+    """A write was sent and its answer was lost: unknown until it is looked up. `advice` is set where a person has to
+    do something before another one can go through."""
 
     point: str
     reason: str
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

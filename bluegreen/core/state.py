@@ -117,6 +117,9 @@ class Switch:
     paused_by: str = ""
     lost: int = 0
     """How many answers to writes were lost since the last write that was made, or the last halt."""
+    lost_why: str = ""
+    lost_advice: str = ""
+    """Why the last one was lost, and what a person has to do before another write can go through; empty: nothing."""
     halts: int = 0
     halt: Halt | None = None
     accepted: frozenset[str] = frozenset()

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bluegreen.config.flags import AppConfig, FlagSource
-from bluegreen.errors import BalancerError, OutcomeUnknown, Rejected
+from bluegreen.errors import AccessDenied, BalancerError, CredentialsEnded, OutcomeUnknown, Rejected
 from bluegreen.flags.values import OFF, ON, text
 from bluegreen.model import Finding
 
@@ -134,6 +134,8 @@ class AppConfigFlags:
                 ContentType=_JSON, Description=description.encode("ascii", "replace").decode()[:1024],
                 LatestVersionNumber=newest,
             )  # fmt: skip
+        except CredentialsEnded as ended:
+            raise AccessDenied(f"{ended.what}; nothing was deployed", ended.advice) from ended
         except OutcomeUnknown as lost:
             raise Rejected(f"{lost.what}; nothing was deployed", "a version may be left over at AppConfig") from lost
         return int(answer["VersionNumber"])

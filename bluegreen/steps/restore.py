@@ -8,7 +8,6 @@ Invariants, whatever fails:
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
@@ -19,7 +18,7 @@ from bluegreen.errors import BalancerError, Drifted, OutcomeUnknown, Rejected
 from bluegreen.model import Finding, Weights
 from bluegreen.ports import Balancer, Clock, Ports
 from bluegreen.steps import looks
-from bluegreen.steps.shift import LOOK_EVERY, LOOK_SECONDS, read
+from bluegreen.steps.shift import LOOK_EVERY, Patience, read
 
 
 def intent(step: Restore, state: ServiceState, ports: Ports) -> ev.RestoreStarted:
@@ -75,11 +74,10 @@ async def look_up(step: LookUpRestore, ports: Ports, clock: Clock) -> ev.Event:
     balancer = ports.balancers.get(step.point)
     if balancer is None:
         return ev.RestoreRefused(step.point, f"{step.point} is no longer configured")
-    loop = asyncio.get_running_loop()
-    began, last = loop.time(), None
+    patience, last = Patience(balancer.settle), None
     while True:
         shown, trouble = await read(balancer)
-        age = loop.time() - began
+        age = patience.age(trouble)
         if shown is not None and last is not None and shown.same_split(last):
             if shown.same_split(step.target):
                 return ev.Restored(step.point, shown, recovered=True)
@@ -88,8 +86,8 @@ async def look_up(step: LookUpRestore, ports: Ports, clock: Clock) -> ev.Event:
             if age >= balancer.settle:
                 what = f"{step.point} shows {shown}: neither what it was, {step.shown}, nor what was asked for"
                 return ev.RestoreRefused(step.point, what, "look again before you decide")
-        if age >= LOOK_SECONDS + balancer.settle:
-            return ev.RestoreUnread(step.point, trouble or "no two reads agree")
+        if patience.over:
+            return ev.RestoreUnread(step.point, str(trouble or "no two reads agree"))
         last = shown
         await clock.sleep(LOOK_EVERY)
 

@@ -16,7 +16,16 @@ from dataclasses import replace
 from bluegreen.core import events as ev
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.core.steps import LookUp, SetWeights
-from bluegreen.errors import AccessDenied, BalancerError, Drifted, OutcomeUnknown, Rejected, Throttled, Unreachable
+from bluegreen.errors import (
+    AccessDenied,
+    BalancerError,
+    CredentialsEnded,
+    Drifted,
+    OutcomeUnknown,
+    Rejected,
+    Throttled,
+    Unreachable,
+)
 from bluegreen.model import Cause, Kind, Weights
 from bluegreen.ports import Balancer, Clock, Ports
 from bluegreen.steps import artifact, looks
@@ -26,6 +35,9 @@ WRITE_TRIES = 4
 BACKOFF_SECONDS = 0.5
 LOOK_SECONDS = 60.0
 """How long a balancer that cannot be read is asked for the truth about a lost answer, before that is a halt."""
+REFUSED_SECONDS = 10.0
+"""The same where each look is refused for want of a right or of credentials: unless they renew themselves, and that is
+soon, only a person can mend that."""
 LOOK_EVERY = 0.3
 
 
@@ -77,6 +89,8 @@ async def run(
                 await clock.sleep(balancer.settle)
                 continue
             return _drift(switch, step.point, Weights.of(drift.expected), Weights.of(drift.seen))
+        except CredentialsEnded as ended:
+            return ev.OutcomeLost(step.point, ended.what, ended.advice)
         except OutcomeUnknown as lost:
             return ev.OutcomeLost(step.point, str(lost))
         except (Throttled, Unreachable) as refusal:
@@ -96,11 +110,10 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
     An old value proves nothing before the balancer's `settle` time is over.
     """
     balancer = ports.balancers[step.point]
-    loop = asyncio.get_running_loop()
-    began, last = loop.time(), None
+    patience, last = Patience(balancer.settle), None
     while True:
         shown, trouble = await read(balancer)
-        age = loop.time() - began
+        age = patience.age(trouble)
         if shown is not None and last is not None and shown.same_split(last):
             if shown.same_split(step.target):
                 return ev.WeightsSet(step.point, shown, step.split, recovered=True)
@@ -108,15 +121,8 @@ async def look_up(step: LookUp, switch: Switch, ports: Ports, clock: Clock) -> e
                 if shown.same_split(step.expected):
                     return ev.WeightsUnchanged(step.point)
                 return replace(_neither(switch, step, shown), looked=True)
-        if age >= LOOK_SECONDS + balancer.settle:
-            lost = looks.halted(
-                switch,
-                Cause.OUTCOME_UNKNOWN,
-                summary=f"what became of a write to {step.point} is not known: {trouble or 'no two reads agree'}",
-                advice=f"look at the balancer yourself; `resume` looks again. Asked for: {step.split}",
-                closes_step=False,
-            )
-            return replace(lost, looked=True)
+        if patience.over:
+            return replace(_not_known(switch, step, trouble), looked=True)
         last = shown
         await clock.sleep(LOOK_EVERY)
 
@@ -132,12 +138,35 @@ async def _read_back(step: SetWeights, target: Weights, switch: Switch, balancer
     return _drift(switch, step.point, target, shown)
 
 
-async def read(balancer: Balancer) -> tuple[Weights | None, str]:
+async def read(balancer: Balancer) -> tuple[Weights | None, BalancerError | None]:
     """What the balancer shows; None where it cannot be read, and why."""
     try:
-        return await balancer.read(), ""
+        return await balancer.read(), None
     except BalancerError as error:
-        return None, str(error)
+        return None, error
+
+
+class Patience:
+    """How long one goes on asking a balancer for the truth about a lost answer. Begins when it is made."""
+
+    def __init__(self, settle: float) -> None:
+        self._now = asyncio.get_running_loop().time
+        self._began, self._settle = self._now(), settle
+        self._refused: float | None = None
+
+    def age(self, trouble: BalancerError | None) -> float:
+        """Seconds since it began. `trouble` is what the present look has met."""
+        if not isinstance(trouble, AccessDenied):
+            self._refused = None
+        elif self._refused is None:
+            self._refused = self._now()
+        return self._now() - self._began
+
+    @property
+    def over(self) -> bool:
+        """Whether the limit is reached."""
+        refused = self._refused is not None and self._now() - self._refused >= REFUSED_SECONDS
+        return refused or self._now() - self._began >= LOOK_SECONDS + self._settle
 
 
 def _drift(switch: Switch, point: str, expected: Weights, seen: Weights, *, closes_step: bool = True) -> ev.Halted:
@@ -149,6 +178,19 @@ def _drift(switch: Switch, point: str, expected: Weights, seen: Weights, *, clos
         advice=f"put it right at the balancer, {back}"
         f"or take it as it is: bluegreen adopt {switch.service}; then `resume`",
         closes_step=closes_step,
+    )
+
+
+def _not_known(switch: Switch, step: LookUp, trouble: BalancerError | None) -> ev.Halted:
+    """The limit is reached. Where it was refused, what a person has to do about that comes first."""
+    mend = f"{trouble.advice}; or " if trouble is not None and trouble.advice else ""
+    return looks.halted(
+        switch,
+        Cause.OUTCOME_UNKNOWN,
+        summary=f"what became of a write to {step.point} is not known: {trouble or 'no two reads agree'}",
+        advice=f"{mend}look at the balancer yourself; `resume` looks again. Asked for: {step.split}",
+        closes_step=False,
+        error=_class_of(trouble) if isinstance(trouble, AccessDenied) else "",
     )
 
 

@@ -231,20 +231,25 @@ async def test_a_token_that_expires_in_mid_call_is_a_halt_with_nothing_guessed_a
         assert seen["switch_points"]["alb"]["agrees"] is None
         await asyncio.sleep(1.0)
         assert (await cloud.door.look())["unknown"] == ["alb"], "and stays so"
+        switch = await cloud.door.ended()
+        assert (switch["condition"], switch["halt"]["cause"]) == ("halted", "outcome_unknown")
+        assert switch["halt"]["advice"].startswith("the credentials have expired: renew them")
         cloud.proxy.after.clear()
         cloud.proxy.faults.pop("DescribeListeners")
+        await cloud.door.post("resume")
         assert (await cloud.door.ended())["condition"] == "completed"
         assert cloud.proxy.arrived["ModifyListener"] == len(DEPLOYMENT)
 
 
-async def test_a_token_that_expired_before_a_write_is_a_halt_at_once(
+async def test_a_token_that_expired_before_a_write_is_looked_up_and_then_a_halt_that_names_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with broken_cloud(tmp_path, monkeypatch) as cloud:
         cloud.proxy.faults["ModifyListener"] = "expired"
         switch = await cloud.deployed()
         assert (switch["condition"], switch["halt"]["cause"]) == ("halted", "balancer_refused")
-        assert cloud.proxy.sent["ModifyListener"] == 1
+        assert "the credentials have expired: renew them" in switch["halt"]["advice"]
+        assert await outcomes(cloud.door) == ["OutcomeLost", "WeightsUnchanged"] * 3, "never taken for not made"
         assert cloud.site.weights(cloud.place) == {"blue": 100, "green": 0}
         cloud.proxy.faults.clear()
         await cloud.door.post("resume")
