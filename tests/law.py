@@ -31,6 +31,7 @@ class Law(StrEnum):
     PLANNED = "plan"
     SHOWN = "shown"
     CARD = "card"
+    ROOM = "room"
 
 
 class LawBroken(AssertionError):

@@ -24,6 +24,9 @@ SMOKE_SECONDS = 90.0
 TOLD_SECONDS = 60.0
 """Within this a readable balancer that shows something else than the journal says is told of as drift, or halts."""
 
+ROOM_SECONDS = 180.0
+"""What was decided while there was room may take so long to come about: a last look, with checks that hang."""
+
 DECIDES = (
     ev.WeightsSet | ev.WeightsUnchanged | ev.Watched | ev.StepReached | ev.SmokePassed | ev.WarmProven | ev.Shifted
 )
@@ -71,6 +74,8 @@ class EffectLaws:
         """The switch and the halt that whoever sent the request with this key had seen."""
         self.unlooked: set[str] = set()
         """The points that the present process has not looked at yet."""
+        self.full_since: float | None = None
+        """Since when the journal has no room but what is kept for a failback."""
         self.keys: set[str | None] = set()
         """Of the requests that are on record."""
 
@@ -84,6 +89,7 @@ class EffectLaws:
         self._was_read(record.event)
         if isinstance(record.event, DECIDES | ev.StepStarted | ev.RestoreStarted) and self.unlooked:
             broken(Law.COMPARED, f"{record.event} before {sorted(self.unlooked)} was looked at by this process")
+        self._has_room(record.event)
         self.journal.entry(record)
         if isinstance(record.event, DECIDES):
             self.decided = self.now()
@@ -121,6 +127,19 @@ class EffectLaws:
                 self.shown[point].clear()
             case _:
                 pass
+
+    def room(self, there: bool) -> None:
+        """The disk filled up, or there is room again."""
+        self.full_since = None if there else self.now()
+
+    def _has_room(self, event: ev.Event) -> None:
+        """A deployment takes no step on the room that is left for a failback. A look begins as it is decided on."""
+        if self.full_since is None or self.journal.kind is not Kind.DEPLOYMENT:
+            return
+        begins = isinstance(event, ev.StepStarted) and event.step in ("preflight", "wait_healthy", "smoke")
+        late = isinstance(event, ev.StepStarted | ev.Watched) and self.now() - self.full_since > ROOM_SECONDS
+        if late or (begins and self.full_since < self.now()):
+            broken(Law.ROOM, f"{event} of {self.journal.switch}: the disk is full since {self.full_since:.0f}")
 
     def _outcome_was_seen(self, event: ev.Event) -> None:
         match event:

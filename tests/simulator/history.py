@@ -34,6 +34,8 @@ OBSERVE_EVERY = 15.0
 LIVES_MAX = 200
 HOLD_SECONDS, NIGHT_SECONDS = 120.0, 7200.0
 """A halt is held for as long as that with every look taken, and through a night in which the host slept."""
+UNREAD_SECONDS = 180.0
+"""Within this an open switch halts whose balancer cannot be read: two minutes, and the looks that find it so."""
 ROUNDS_MAX = 12
 PATIENCE_SECONDS = 7200.0
 """How long after the storm a switch may take to come to its end, to a halt, or to a wait for a person."""
@@ -168,6 +170,7 @@ async def _aftermath(world: World, engine: ServiceEngine, people: People) -> Non
     await _told(world, engine)
     await _held(world, engine)
     await _still_watched(world, engine)
+    await _unread(world, engine, people)
     for number in range(ROUNDS_MAX):
         if engine.state.open_switch is None and not engine.state.drift and not engine.state.unsettled:
             break
@@ -227,6 +230,26 @@ async def _still_watched(world: World, engine: ServiceEngine) -> None:
         ages.append(world.time() - world.laws.proofs.gates.get("errors", -1e9))
     if max(ages) > FRESH_SECONDS and engine.state.open_switch == switch:
         broken(Law.PROVEN, f"{switch.id} is {switch.condition}, and nobody looks at {switch.candidate}")
+
+
+async def _unread(world: World, engine: ServiceEngine, people: People) -> None:
+    """A balancer that cannot be read for minutes is unknown, not unchanged: also a switch that only waits halts."""
+    if Fault.UNREAD not in world.weather.odds:
+        return
+    if engine.state.open_switch is None:
+        await people.ask("deploy")
+        await people.ask("pause")
+    switch = engine.state.open_switch
+    if switch is None or switch.condition is not Condition.PAUSED:
+        return
+    world.weather.note(Fault.UNREAD)
+    balancer = world.balancers[world.dice.choice(switch.plan.points)]
+    balancer.away_until = world.time() + UNREAD_SECONDS
+    await asyncio.sleep(UNREAD_SECONDS)
+    if engine.state.open_switch is not None and engine.state.open_switch.condition is not Condition.HALTED:
+        broken(
+            Law.DRIFT_SAID, f"{balancer.point} is unreadable for {UNREAD_SECONDS:g} s, and {switch.id} does not mind"
+        )
 
 
 def _running(state: ServiceState) -> bool:

@@ -29,6 +29,7 @@ sound_next, sound_apply = decide.next_step, phases.apply
 sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
 sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
 sound_halted, sound_rest, sound_start = looks.halted, ServiceEngine._rest, ServiceEngine.start
+sound_running = decide._running
 sound_shift, sound_durable, sound_judge = decide._shift, book.Book._durable, drift.judge
 
 
@@ -274,6 +275,38 @@ def _protects_nothing(state, switch, now):
     return ev.KeptWarm(None, None)
 
 
+def _goes_on_without_room(state, now, trouble=None):
+    """The ballast is there to be used."""
+    return sound_next(state, now)
+
+
+def _resumes_at_restart(state, record):
+    """Whoever restarts the daemon wants it to go on."""
+    after, before = sound_apply(state, record), state.open_switch
+    if isinstance(record.event, ev.Restarted) and before is not None and before.condition is Condition.PAUSED:
+        assert after.switch is not None
+        return replace(after, switch=replace(after.switch, condition=Condition.RUNNING, paused_by=""))
+    return after
+
+
+def _minds_no_age(state, now, trouble=None):
+    """A word is a word."""
+    switch = state.open_switch
+    return sound_next(replace(state, switch=replace(switch, word_aged=False)) if switch else state, now, trouble)
+
+
+def _deploys_over_traffic(state, switch, now):
+    """It was idle when the switch began."""
+    if switch.phase is Phase.DEPLOY:
+        return st.Preflight() if switch.preflight_aged else st.Deploy()
+    return sound_running(state, switch, now)
+
+
+def _sees_no_silence(state, since, seconds):
+    """What cannot be read has not changed."""
+    return ()
+
+
 MUTANTS: tuple[Mutant, ...] = (
     Mutant("rolls back", (Law.NO_WAY_BACK,), the_engine, "next_step", _rolls_back_when_halted),
     Mutant("ends halts by itself", (Law.HALT_HOLDS, Law.NAMED), ServiceEngine, "observe", _ends_halts_by_itself),
@@ -310,5 +343,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("adopts by itself", (Law.COMPARED,), observe, "judge", _adopts_by_itself),
     Mutant("aborts what failed", (Law.NAMED,), the_engine, "next_step", _aborts_what_failed),
     Mutant("decides before it looks", (Law.COMPARED,), ServiceEngine, "start", _decides_before_it_looks),
+    Mutant("goes on without room", (Law.ROOM,), the_engine, "next_step", _goes_on_without_room),
+    Mutant("resumes at a restart", (Law.PLANNED, Law.REPLAYED), book, "apply", _resumes_at_restart),
+    Mutant("minds no age of a word", (Law.NAMED,), the_engine, "next_step", _minds_no_age),
+    Mutant("deploys over traffic", (Law.NO_WAY_BACK,), decide, "_running", _deploys_over_traffic),
+    Mutant("sees no silence", (Law.DRIFT_SAID,), observe, "unreadable", _sees_no_silence),
     Mutant("protects nothing", (Law.WARM_STAYS,), decide, "_keep_warm", _protects_nothing),
 )  # fmt: skip

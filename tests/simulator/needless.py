@@ -13,11 +13,15 @@ from tests.simulator.world import World
 NEEDED: dict[Cause, frozenset[Fault]] = {
     Cause.CHECK_FAILED: frozenset({Fault.SMOKE_BAD, Fault.HANGING_CHECK}),
     Cause.GATE_FAILED: frozenset({Fault.GATE_BAD, Fault.HANGING_CHECK}),
-    Cause.UNHEALTHY: frozenset({Fault.ILL, Fault.FLAP, Fault.AWAY, Fault.CREDENTIALS, Fault.UNREACHABLE}),
+    Cause.UNHEALTHY: frozenset(
+        {Fault.ILL, Fault.FLAP, Fault.AWAY, Fault.UNREAD, Fault.CREDENTIALS, Fault.UNREACHABLE}
+    ),
     Cause.DEPLOY_FAILED: frozenset({Fault.DEPLOY_FAILS, Fault.DEPLOY_HANGS, Fault.DEPLOY_LOST}),
     Cause.PREFLIGHT_FAILED: frozenset(
         {
             Fault.AWAY,
+            Fault.UNREAD,
+            Fault.NO_ROOM,
             Fault.CREDENTIALS,
             Fault.ILL,
             Fault.SMOKE_BAD,
@@ -29,13 +33,22 @@ NEEDED: dict[Cause, frozenset[Fault]] = {
     ),
     Cause.DRIFT: frozenset({Fault.DRIFT, Fault.DRIFT_BACK, Fault.REQUEST_LATE}),
     Cause.BALANCER_REFUSED: frozenset({Fault.REJECTED, Fault.CREDENTIALS}),
-    Cause.BALANCER_UNREACHABLE: frozenset({Fault.AWAY, Fault.CREDENTIALS}),
+    Cause.BALANCER_UNREACHABLE: frozenset({Fault.AWAY, Fault.UNREAD, Fault.CREDENTIALS}),
     Cause.OUTCOME_UNKNOWN: frozenset(
-        {Fault.AWAY, Fault.CREDENTIALS, Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.REQUEST_LATE}
+        {Fault.AWAY, Fault.UNREAD, Fault.CREDENTIALS, Fault.ANSWER_LOST, Fault.REQUEST_LOST, Fault.REQUEST_LATE}
     ),
     Cause.INTERRUPTED: frozenset(
-        {Fault.CRASH, Fault.RESTART, Fault.HOST_DOWN, Fault.APPEND_UNKNOWN, Fault.DISK_FULL, Fault.DEPLOY_LOST}
+        {
+            Fault.CRASH,
+            Fault.RESTART,
+            Fault.HOST_DOWN,
+            Fault.APPEND_UNKNOWN,
+            Fault.DISK_FULL,
+            Fault.NO_ROOM,
+            Fault.DEPLOY_LOST,
+        }
     ),
+    Cause.DISK_FULL: frozenset({Fault.NO_ROOM}),
     Cause.BUG: frozenset({Fault.CHECK_RAISES, Fault.DRIVER_RAISES}),
 }  # fmt: skip
 

@@ -127,6 +127,7 @@ class OtherHands:
             Fault.DRIFT: self._drift,
             Fault.DRIFT_BACK: self._drift_and_back,
             Fault.ILL: self._fall_ill,
+            Fault.UNREAD: self._go_away,
             Fault.CLOCK_JUMP: self._jump,
         }
         while not self._world.weather.over:
@@ -154,6 +155,10 @@ class OtherHands:
         self._world.ill.add(name)
         await self._world.pause(60.0)
         self._world.ill.discard(name)
+
+    async def _go_away(self) -> None:
+        balancer = self._world.balancers[self._dice.choice(self._world.layout.points)]
+        balancer.away_until = self._world.time() + self._dice.uniform(130.0, 400.0)
 
     async def _jump(self) -> None:
         self._world.clock.jumped += timedelta(seconds=self._dice.choice([-86400, -3600, -30, 30, 3600, 86400]))

@@ -17,6 +17,7 @@ class Fault(StrEnum):
     THROTTLED = "throttled"
     UNREACHABLE = "unreachable"
     AWAY = "away for a while"
+    UNREAD = "unreadable for minutes"
     REQUEST_LOST = "request lost"
     ANSWER_LOST = "answer lost"
     ANSWER_LATE = "answer late"
@@ -41,6 +42,7 @@ class Fault(StrEnum):
     RESTART = "SIGTERM and restart"
     APPEND_UNKNOWN = "append with an I/O error"
     DISK_FULL = "disk full"
+    NO_ROOM = "disk stays full"
     CLOCK_JUMP = "wall clock jumps"
     OPERATOR = "operator at a bad moment"
     TWO_OPERATORS = "two operators at once"
@@ -57,6 +59,8 @@ ODDS_MAX = {
     Fault.HOST_DOWN: 0.5,
     Fault.DEPLOY_LOST: 0.5,
     Fault.DISK_FULL: 0.05,
+    Fault.NO_ROOM: 0.02,
+    Fault.UNREAD: 0.1,
     Fault.APPEND_UNKNOWN: 0.05,
     Fault.DRIFT: 0.3,
     Fault.THROTTLED: 0.08,

@@ -22,6 +22,7 @@ from bluegreen.core.state import ServiceState
 from bluegreen.errors import (
     AccessDenied,
     AppendUnknown,
+    CredentialsEnded,
     Drifted,
     NotWritten,
     OutcomeUnknown,
@@ -83,12 +84,17 @@ class Clock:
 class Journal(MemoryStore):
     """A journal whose disk fails at times; the laws read every entry that is durable."""
 
-    def __init__(self, weather: Weather, laws: EffectLaws) -> None:
+    def __init__(self, weather: Weather, laws: EffectLaws, dice: Random) -> None:
         super().__init__()
-        self._weather, self._laws = weather, laws
+        self._weather, self._laws, self._dice = weather, laws, dice
+        self._ballast = True
 
     async def append(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
         await asyncio.sleep(0.001)
+        if self._weather.strikes(Fault.NO_ROOM) and self.trouble is None:
+            self._fills_up(self._dice.uniform(60.0, 900.0), ballast=self._dice.random() < 0.7)
+        if self.trouble is not None and not self._ballast:
+            raise NotWritten("the disk is full: nothing was written", "make room")
         if self._weather.strikes(Fault.DISK_FULL):
             raise NotWritten("the disk is full: nothing was written", "make room")
         if self._weather.strikes(Fault.APPEND_UNKNOWN):
@@ -97,6 +103,18 @@ class Journal(MemoryStore):
                 await self._durable(service, expected, records)
             raise AppendUnknown("an I/O error", "end the process")
         return await self._durable(service, expected, records)
+
+    def _fills_up(self, seconds: float, *, ballast: bool) -> None:
+        """For so long there is no room but the ballast, where that is left."""
+        self.trouble = full = Finding("journal", ok=False, summary="the disk is full", advice="make room")
+        self._ballast = ballast
+        self._laws.room(False)
+        asyncio.get_running_loop().call_later(seconds, lambda: self.room() if self.trouble is full else None)
+
+    def room(self) -> None:
+        """There is room again, and whoever looks after the journal has seen it."""
+        self.trouble = None
+        self._laws.room(True)
 
     async def _durable(self, service: str, expected: int, records: Sequence[Record]) -> tuple[Entry, ...]:
         entries = await super().append(service, expected, records)
@@ -158,7 +176,7 @@ class World:
         )
         self.laws: EffectLaws = self.witness  # type: ignore[assignment] # everything is told to the laws through it
         self.acknowledged: set[str] = set()
-        self.clock, self.journal = Clock(self.time), Journal(self.weather, self.laws)
+        self.clock, self.journal = Clock(self.time), Journal(self.weather, self.laws, self.dice)
         self.card = Card(self.laws, self.clock)
         self.ids = itertools.count()
         self.ill: set[str] = set()
@@ -217,6 +235,7 @@ class World:
         self.weather.over = True
         self.ill.clear()
         self.denied_until = 0.0
+        self.journal.room()
         for balancer in self.balancers.values():
             balancer.away_until = 0.0
 
@@ -275,6 +294,11 @@ class Balancer:
         if world.weather.strikes(Fault.REQUEST_LOST):
             await asyncio.sleep(ANSWER_SECONDS)
             raise OutcomeUnknown(f"{self.point}: no answer")
+        if world.weather.strikes(Fault.CREDENTIALS):  # they end while it is under way
+            world.denied_until = world.time() + world.dice.uniform(5.0, 120.0)
+            if world.dice.random() < 0.5:
+                asyncio.get_running_loop().call_later(world.dice.uniform(0.001, 0.3), self._arrives, expected, target)
+            raise CredentialsEnded(f"{self.point}: ExpiredToken", "renew the credentials")
         late = world.weather.strikes(Fault.REQUEST_LATE)
         delay = world.dice.uniform(ANSWER_SECONDS, 20.0) if late else world.dice.uniform(0.001, 0.3)
         asyncio.get_running_loop().call_later(delay, self._arrives, expected, target)
@@ -322,7 +346,7 @@ class Balancer:
         if weather.strikes(Fault.DRIVER_RAISES):
             raise KeyError("a defect in the driver")
         if weather.strikes(Fault.AWAY):
-            self.away_until = world.time() + world.dice.uniform(1.0, 120.0)
+            self.away_until = max(self.away_until, world.time() + world.dice.uniform(1.0, 120.0))
         if weather.strikes(Fault.CREDENTIALS):
             world.denied_until = world.time() + world.dice.uniform(5.0, 120.0)
         if world.time() < self.away_until or weather.strikes(Fault.UNREACHABLE):
