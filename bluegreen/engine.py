@@ -25,6 +25,7 @@ from bluegreen.core import events as ev
 from bluegreen.core import receipts
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
+from bluegreen.core.notes import NoteEvent
 from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
@@ -132,7 +133,7 @@ class ServiceEngine:
                 events = past.judge(self.state, seen, self.ports().balancers, now) if undisturbed else ()
                 if events or self.book.jumps.seen():
                     await self._record(events)
-                if events:
+                if any(not isinstance(event, NoteEvent) for event in events):
                     self._wake.set()
         self._looked.set()
 

@@ -112,6 +112,6 @@ def log_entry(entry: Entry) -> None:
     own = {"seq": entry.seq, "service": record.service, "switch": record.switch, "by": record.by}
     reason = record.reason or told.get("reason", "")  # why it was asked for; else why it happened
     alarming = ("Halted", "DriftSeen", "OutcomeLost", "RestoreRefused", "RestoreLost", "RestoreUnread", "Distrusted",
-                "FlagSetLost", "WarmReadinessLost")  # fmt: skip
+                "FlagSetLost", "WarmReadinessLost", "BalancerSilent")  # fmt: skip
     severity = "warning" if kind in alarming else "info"
     getattr(structlog.get_logger("bluegreen.journal"), severity)(kind, **{**told, **own, "reason": reason})

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from bluegreen.core import events as ev
 from bluegreen.core.drift import judge, unreadable
+from bluegreen.core.notes.silence import Unread, news
 from bluegreen.core.state import ServiceState
 from bluegreen.errors import BalancerError, NotWritten, Rejected
 from bluegreen.model import Target, TargetState, Weights
@@ -117,7 +118,7 @@ class Past:
             elif name not in self._unread:
                 self._unread[name], self._since[name] = one, now
         shown = {name: self._proven(state, name, one, balancers[name].settle, now) for name, one in seen.items()}
-        events = judge(state, shown, wrong, self._good_at(state))
+        events = (*self._silences(state, seen, now), *judge(state, shown, wrong, self._good_at(state)))
         for name, one in seen.items():
             expected = state.points.get(name)
             if one.weights is not None and (expected is None or one.weights.same_split(expected.native)):
@@ -139,6 +140,16 @@ class Past:
             return dict(seen)
         fresh = replace(seen[event.point], at=entry.record.at, weights=event.weights, error="", wrong=False)
         return {**seen, event.point: fresh}
+
+    def _silences(self, state: ServiceState, seen: Mapping[str, Seen], now: float) -> Sequence[ev.Event]:
+        """What gives no reading for long, and what does again."""
+        answering = [name for name, one in seen.items() if one.weights is not None or one.wrong]
+        unread = {
+            name: Unread(self._unread[name].at, now - self._since[name], one.error)
+            for name, one in seen.items()
+            if name not in answering
+        }
+        return news(state.notes.silence, unread, answering)
 
     def _proven(self, state: ServiceState, point: str, seen: Seen, settle: float, now: float) -> Weights | None:
         """What a look proves: nothing but agreement, as long as it may lag behind a write of ours or of a process

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from bluegreen import notices
+from bluegreen.balancers.memory import Fault
 from bluegreen.config.freeze import FreezeWindow
 from bluegreen.config.notify import Notifier
 from bluegreen.control import documents
@@ -19,10 +20,11 @@ from bluegreen.core import admit_line
 from bluegreen.core import events as ev
 from bluegreen.core.due import Schedule
 from bluegreen.core.notes.line import Claimed, Notified
+from bluegreen.core.notes.silence import BalancerHeard, BalancerSilent
 from bluegreen.core.notes.warm import WarmReadinessLost
 from bluegreen.core.requests import Ask
 from bluegreen.engine import ServiceEngine
-from bluegreen.errors import Refused, StateMoved
+from bluegreen.errors import Refused, StateMoved, Unreachable
 from bluegreen.freezes import Freezes
 from bluegreen.model import Actor, Condition, Plan
 from bluegreen.notices.keeper import NoticeKeeper
@@ -58,6 +60,9 @@ class Sender:
 class Telling(World):
     """A world whose engines tell people."""
 
+    every = 900.0
+    """How often the balancers are looked at."""
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self.notifiers = [
@@ -68,8 +73,8 @@ class Telling(World):
     def new_engine(self, card: Any = None) -> ServiceEngine:
         keeper = NoticeKeeper(lambda: (self.notifiers, SCHEDULE), self.clock)
         return ServiceEngine(
-            self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}", 900.0,
-            card, (keeper.run,),
+            self.setup(), self.store, self.clock, self, self.published.append, lambda: f"{next(self.ids):06}",
+            self.every, card, (keeper.run,),
         )  # fmt: skip
 
 
@@ -260,6 +265,80 @@ def test_a_way_back_that_is_lost_is_told_once(world: Telling, sender: Sender) ->
             assert notice.text().startswith(
                 "FAILBACK NOT READY web: a failback to blue would not go through: orders: bad"
             )
+
+    run(main())
+
+
+def test_a_balancer_that_is_silent_while_nothing_is_under_way_is_told_of_once_and_once_when_it_is_read_again(
+    world: Telling, sender: Sender
+) -> None:
+    world.every, away = 15.0, [Fault("read", Unreachable("no route", "look at the firewall"))] * 10_000
+
+    async def main() -> None:
+        async with world.engine():
+            world.notifiers = [Notifier(name="ops", webhook="http://ops")]
+            for seconds in (60.0, 200.0):  # shorter than what is told of
+                world.balancer.faults.extend(away)
+                await asyncio.sleep(seconds)
+                world.balancer.faults.clear()
+                await asyncio.sleep(30.0)
+            assert sender.got == []
+            world.balancer.faults.extend(away)
+            await asyncio.sleep(6 * HOUR)
+            ((_, _, notice),) = sender.got
+            assert notice.text().startswith("BALANCER web: point cannot be read since 2026-01-01 12:0")
+            assert "no route" in notice.text()
+            world.balancer.faults.clear()
+            await asyncio.sleep(HOUR)
+            assert [(notice.kind, notice.times) for _, _, notice in sender.got] == [("unread", 1), ("unread", 2)]
+            assert "point can be read again" in sender.got[-1][2].text()
+        async with world.engine():
+            await asyncio.sleep(HOUR)
+            assert len(sender.got) == 2, "a restart tells nothing again"
+
+    run(main())
+
+
+def test_a_balancer_that_comes_and_goes_is_told_of_once_an_hour_at_the_most(world: Telling, sender: Sender) -> None:
+    world.every = 15.0
+
+    async def main() -> None:
+        async with world.engine():
+            world.notifiers = [Notifier(name="ops", webhook="http://ops")]
+            for _ in range(10):
+                world.balancer.faults.extend([Fault("read", Unreachable("no route"))] * 10_000)
+                await asyncio.sleep(400.0)
+                world.balancer.faults.clear()
+                await asyncio.sleep(200.0)
+            assert [(notice.kind, notice.times) for _, _, notice in sender.got] == [("unread", 1), ("unread", 2)]
+            world.balancer.faults.extend([Fault("read", Unreachable("no route"))] * 10_000)
+            await asyncio.sleep(2 * HOUR)
+            assert [notice.times for _, _, notice in sender.got] == [1, 2, 1], "it stays away: that is told"
+
+    run(main())
+
+
+def test_a_silence_that_a_halt_or_a_lost_way_back_tells_of_is_not_told_twice(world: Telling, sender: Sender) -> None:
+    world.every = 15.0
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            world.notifiers = [Notifier(name="ops", webhook="http://ops")]
+            await driver.deploy()
+            await driver.at(50)
+            world.balancer.faults.extend([Fault("read", Unreachable("no route"))] * 10_000)
+            assert await driver.ended() is Condition.HALTED
+            await asyncio.sleep(10 * MINUTE)
+            assert {notice.kind for _, _, notice in sender.got} == {"halt"}
+            assert world.events(BalancerSilent)
+            world.balancer.faults.clear()
+            await driver.ask("resume")
+            assert await driver.ended() is Condition.COMPLETED
+            assert world.events(BalancerHeard)
+            await driver.engine.note(lambda _: [WarmReadinessLost("blue", ("point: unreadable",))])
+            world.balancer.faults.extend([Fault("read", Unreachable("no route"))] * 10_000)
+            await asyncio.sleep(2 * HOUR)
+            assert {notice.kind for _, _, notice in sender.got} == {"halt", "warm"}
 
     run(main())
 

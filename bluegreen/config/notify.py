@@ -10,7 +10,7 @@ from bluegreen.config.model import Model
 from bluegreen.config.units import Command, Duration, Name
 
 _KINDS = ("webhook", "slack", "command")
-Event = Literal["halt", "claim", "reminder", "pause", "drift", "ended", "warm"]
+Event = Literal["halt", "claim", "reminder", "pause", "drift", "ended", "warm", "unread"]
 
 
 class Notifier(Model):
@@ -27,7 +27,9 @@ class Notifier(Model):
     secret: str | None = Field(None, description="of the webhook's signature, by reference")
     headers: dict[str, str] = Field(default_factory=dict, description="secrets by reference")
     variables: dict[str, str] = Field(default_factory=dict, description="environment variables, secrets by reference")
-    events: list[Event] = Field(["halt", "reminder", "pause", "drift", "warm"], description="what it is told of")
+    events: list[Event] = Field(
+        ["halt", "reminder", "pause", "drift", "warm", "unread"], description="what it is told of"
+    )
     services: list[Name] = Field(default_factory=list, description="only of these; of all unless given")
     level: Annotated[int, Field(ge=1, le=9)] = Field(1, description="told of a halt from its so-manieth notice on")
     timeout: Duration = 10.0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bluegreen.core.halts import advised
+from bluegreen.core.notes.silence import QUIET, Silence
 from bluegreen.core.state import Halt, ServiceState, Switch
 
 NEWS_SECONDS = 3600.0
@@ -69,12 +70,29 @@ def _all(state: ServiceState, schedule: Schedule, now: datetime) -> Iterator[Due
         if drift.left is None:
             what = f"somebody else changed {drift.point}: it {drift.shows}, expected was {drift.expected}"
             yield Due(f"drift:{drift.id}", "drift", 1, what, f"bluegreen explain {state.service}")
+    for point, silence in state.notes.silence.points.items():
+        yield from _silent(state, point, silence, now)
     warm = state.notes.warm
     if warm.lost and warm.since is not None:
         what = f"a failback to {warm.environment} would not go through: {'; '.join(warm.lost)}"
         yield Due(
             f"warm:{warm.environment}:{warm.since.isoformat()}", "warm", 1, what, f"bluegreen ready {state.service}"
         )
+
+
+def _silent(state: ServiceState, point: str, silence: Silence, now: datetime) -> Iterator[Due]:
+    """Told where nothing else says it: a switch halts by it, and a way back is lost by it. That it is over is told to
+    whoever was told that it began."""
+    subject = f"unread:{point}:{silence.since.isoformat()}"
+    if silence.heard is not None:
+        if _told(state, subject) == 1:
+            yield Due(subject, "unread", 2, f"{point} can be read again")
+    elif state.open_switch is None and not state.notes.warm.lost and not (silence.flap and now - silence.since < QUIET):
+        what = f"{point} cannot be read since {silence.since:%Y-%m-%d %H:%M:%S} UTC: {silence.why}"
+        advice = (
+            "where its traffic is, is not known, and no deployment and no failback goes through: look at the way to it"
+        )
+        yield Due(subject, "unread", 1, what, advice)
 
 
 def _halted(state: ServiceState, switch: Switch, halt: Halt, schedule: Schedule, now: datetime) -> Iterator[Due]:

@@ -14,7 +14,8 @@ from bluegreen.core.state import ServiceState
 from bluegreen.core.ways import Option
 from bluegreen.engine import ServiceEngine
 
-HEADS = {"halt": "HALTED", "reminder": "STILL HALTED", "pause": "AWAITED", "warm": "FAILBACK NOT READY"}
+HEADS = {"halt": "HALTED", "reminder": "STILL HALTED", "pause": "AWAITED", "warm": "FAILBACK NOT READY",
+         "unread": "BALANCER"}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from bluegreen.core import events as ev
 from bluegreen.core.phases import fold
-from bluegreen.core.state import ServiceState
+from bluegreen.core.state import ServiceState, Switch
 from bluegreen.engine import ServiceEngine
 from bluegreen.errors import StoreError
 from bluegreen.fleet import Fleet
@@ -104,10 +104,19 @@ async def _history(seed: int, shown: Callable[[World], None]) -> Result:
         if ended:
             break
         ended_at = world.time()
-        down = world.weather.strikes(Fault.HOST_DOWN)
+        down = world.weather.strikes(Fault.HOST_DOWN) or _at_the_worst(world)
         await asyncio.sleep(world.dice.uniform(600.0, 5400.0) if down else world.dice.uniform(0.1, 20.0))
         over += world.time() - ended_at if down else 0.0
     return await _result(seed, world, lives, crashed_at)
+
+
+def _at_the_worst(world: World) -> bool:
+    """A host that goes down takes its time, and as often as not it does so in the middle of a failback."""
+    journal = world.laws.journal
+    if world.weather.over or journal.kind is not Kind.FAILBACK or journal.halted or world.dice.random() < 0.5:
+        return False
+    world.weather.note(Fault.HOST_DOWN)
+    return True
 
 
 async def _live(world: World, life: Life, over: float) -> bool:
@@ -170,6 +179,7 @@ async def _aftermath(world: World, engine: ServiceEngine, people: People) -> Non
     await _told(world, engine)
     await _held(world, engine)
     await _still_watched(world, engine)
+    await _paused_over_a_restart(world, engine, people)
     await _unread(world, engine, people)
     for number in range(ROUNDS_MAX):
         if engine.state.open_switch is None and not engine.state.drift and not engine.state.unsettled:
@@ -232,15 +242,38 @@ async def _still_watched(world: World, engine: ServiceEngine) -> None:
         broken(Law.PROVEN, f"{switch.id} is {switch.condition}, and nobody looks at {switch.candidate}")
 
 
-async def _unread(world: World, engine: ServiceEngine, people: People) -> None:
-    """A balancer that cannot be read for minutes is unknown, not unchanged: also a switch that only waits halts."""
-    if Fault.UNREAD not in world.weather.odds:
+async def _paused_over_a_restart(world: World, engine: ServiceEngine, people: People) -> None:
+    """A pause is a person's word: no process that starts takes it back."""
+    if Fault.RESTART not in world.weather.odds:
         return
+    if world.paused is None:
+        switch = await _paused(engine, people)
+        if switch is not None:
+            world.weather.note(Fault.RESTART)
+            world.paused = switch.id
+            await engine.stop()
+            raise Stopped
+    elif world.paused:
+        now, before = engine.state.open_switch, world.paused
+        world.paused = ""
+        if now is None or now.id != before or now.condition is Condition.RUNNING:
+            broken(Law.PLANNED, f"{before} was paused, and goes on after a restart: {now and now.condition}")
+
+
+async def _paused(engine: ServiceEngine, people: People) -> Switch | None:
+    """The switch that waits for a person; where none is open, one that somebody begins and stops."""
     if engine.state.open_switch is None:
         await people.ask("deploy")
         await people.ask("pause")
     switch = engine.state.open_switch
-    if switch is None or switch.condition is not Condition.PAUSED:
+    return switch if switch is not None and switch.condition is Condition.PAUSED else None
+
+
+async def _unread(world: World, engine: ServiceEngine, people: People) -> None:
+    """A balancer that cannot be read for minutes is unknown, not unchanged: also a switch that only waits halts."""
+    if Fault.UNREAD not in world.weather.odds:
+        return
+    if (switch := await _paused(engine, people)) is None:
         return
     world.weather.note(Fault.UNREAD)
     balancer = world.balancers[world.dice.choice(switch.plan.points)]

@@ -344,7 +344,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("aborts what failed", (Law.NAMED,), the_engine, "next_step", _aborts_what_failed),
     Mutant("decides before it looks", (Law.COMPARED,), ServiceEngine, "start", _decides_before_it_looks),
     Mutant("goes on without room", (Law.ROOM,), the_engine, "next_step", _goes_on_without_room),
-    Mutant("resumes at a restart", (Law.PLANNED, Law.REPLAYED), book, "apply", _resumes_at_restart),
+    Mutant("resumes at a restart", (Law.PLANNED,), book, "apply", _resumes_at_restart),
     Mutant("minds no age of a word", (Law.NAMED,), the_engine, "next_step", _minds_no_age),
     Mutant("deploys over traffic", (Law.NO_WAY_BACK,), decide, "_running", _deploys_over_traffic),
     Mutant("sees no silence", (Law.DRIFT_SAID,), observe, "unreadable", _sees_no_silence),

@@ -28,10 +28,11 @@ NEEDED: dict[Cause, frozenset[Fault]] = {
             Fault.HANGING_CHECK,
             Fault.DRIFT,
             Fault.DRIFT_BACK,
+            Fault.BY_HAND,
             Fault.REQUEST_LATE,
         }
     ),
-    Cause.DRIFT: frozenset({Fault.DRIFT, Fault.DRIFT_BACK, Fault.REQUEST_LATE}),
+    Cause.DRIFT: frozenset({Fault.DRIFT, Fault.DRIFT_BACK, Fault.BY_HAND, Fault.REQUEST_LATE}),
     Cause.BALANCER_REFUSED: frozenset({Fault.REJECTED, Fault.CREDENTIALS}),
     Cause.BALANCER_UNREACHABLE: frozenset({Fault.AWAY, Fault.UNREAD, Fault.CREDENTIALS}),
     Cause.OUTCOME_UNKNOWN: frozenset(

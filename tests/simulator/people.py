@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from bluegreen.core.decide import divided
 from bluegreen.core.requests import Ask
 from bluegreen.core.state import Switch
 from bluegreen.engine import ServiceEngine
@@ -37,6 +38,8 @@ class People:
                 await self._twice(verb)
             elif self._world.weather.strikes(Fault.LATE_WORD):
                 await self._late(verb)
+            elif self._world.weather.strikes(Fault.BY_HAND):
+                await self._by_hand()
             else:
                 await self.ask(verb)
 
@@ -75,6 +78,20 @@ class People:
             verb = self._dice.choice(["resume", "abort", "pause", "deploy", verb])
         await self._world.pause(20.0)
         await self.ask(verb, key, halt, plan)
+
+    async def _by_hand(self) -> None:
+        """At a halt somebody gives the candidate a share at the balancer, says so, and lets it go on."""
+        switch = self._engine.state.open_switch
+        if switch is None or switch.condition is not Condition.HALTED:
+            return
+        first = self._dice.choice(switch.plan.points)
+        for point in switch.plan.points if self._dice.random() < 0.5 else (first,):
+            before = self._world.balancers[point].truth
+            self._world.balancers[point].meddle(divided(before, 300, switch.candidate, switch.source))
+        await self._world.pause(40.0)
+        await self.ask("adopt")
+        await self._world.pause(5.0)
+        await self.ask("resume")
 
     async def _asked(self, verb: str, ask: Ask, halt: str | None, plan: str | None) -> Switch | None:
         if verb == "deploy":

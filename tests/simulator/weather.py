@@ -26,6 +26,7 @@ class Fault(StrEnum):
     REJECTED = "one balancer of several refuses"
     CREDENTIALS = "credentials expired"
     DRIFT = "changed by another hand"
+    BY_HAND = "moved by hand at a halt, and adopted"
     DRIFT_BACK = "changed, and changed back"
     FLAP = "health flaps"
     ILL = "targets fall ill"

@@ -186,6 +186,8 @@ class World:
         self.balancers = {name: Balancer(name, self) for name in self.layout.points}
         self.checks = {name: Check(name, self) for name in ("orders", "version", "errors")}
         self.commands: dict[str, Command] = {}
+        self.paused: str | None = None
+        """The switch that was paused when its process was ended, to see whether it stays so; empty: that was seen."""
         self.history: list[str] = []
         """Every effect in its order: with the journal, what two runs of one seed must have in common."""
 

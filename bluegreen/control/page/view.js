@@ -352,7 +352,7 @@ export function entry(event, several) {
   const kind = event.kind.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase();
   const data = event.data, told = data.summary ?? data.check ?? data.step ?? data.version ?? (data.who ? `${data.who}: ${data.what}` : data.what) ?? data.reason ?? data.reasons?.join("; ") ?? "";
   const shares = Object.entries(data.split ?? {}).map(([name, tenths]) => `${name} ${tenths / 10}%`).join(", ");
-  return element("li", { class: ["Halted", "DriftSeen", "RestoreRefused", "WarmReadinessLost"].includes(event.kind) ? "bad" : "" },
+  return element("li", { class: ["Halted", "DriftSeen", "RestoreRefused", "WarmReadinessLost", "BalancerSilent"].includes(event.kind) ? "bad" : "" },
     element("time", { title: event.at }, local(event.at).slice(11)),
     element("span", {}, element("strong", {}, several ? `${event.service} ${kind}` : kind), told ? ` ${plain(told)}` : "", data.point ? ` ${data.point}` : "", shares ? `: ${shares}` : "",
       event.by === "daemon" && !event.reason ? "" : element("span", { class: "quiet" }, ` by ${event.by}${event.reason ? `: ${event.reason}` : ""}`)));

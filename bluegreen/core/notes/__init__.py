@@ -10,14 +10,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bluegreen.core.notes import artifacts, debts, evidence, flags, lessons, line, warm
+from bluegreen.core.notes import artifacts, debts, evidence, flags, lessons, line, silence, warm
 from bluegreen.core.notes.topic import NoteEvent as NoteEvent
 
 if TYPE_CHECKING:
     from bluegreen.core.events import Record
     from bluegreen.core.state import ServiceState
 
-TOPICS = (artifacts, debts, evidence, flags, lessons, line, warm)
+TOPICS = (artifacts, debts, evidence, flags, lessons, line, silence, warm)
 """Where events of notes are defined."""
 
 
@@ -31,6 +31,7 @@ class Notes:
     flags: flags.Flags = field(default_factory=flags.Flags)
     lessons: lessons.Lessons = field(default_factory=lessons.Lessons)
     line: line.Line = field(default_factory=line.Line)
+    silence: silence.Silences = field(default_factory=silence.Silences)
     warm: warm.WarmSide = field(default_factory=warm.WarmSide)
 
 
@@ -44,5 +45,6 @@ def fold(before: ServiceState, after: ServiceState, record: Record) -> Notes:
         flags=flags.fold(notes.flags, before, after, record),
         lessons=lessons.fold(notes.lessons, before, after, record),
         line=line.fold(notes.line, before, after, record),
+        silence=silence.fold(notes.silence, before, after, record),
         warm=warm.fold(notes.warm, before, after, record),
     )
