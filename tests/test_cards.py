@@ -117,6 +117,23 @@ def test_the_card_is_current_before_a_write_is_sent(tmp_path: Path):
     assert (card.target, card.head[0]) == ("blue", len(world.published))
 
 
+async def test_a_card_stays_as_it_is_while_the_journal_is_not_to_be_believed(tmp_path: Path):
+    store, keeper = MemoryStore(), CardKeeper(tmp_path, "web", MEMORY, VirtualClock())
+    entries = await store.append("web", 0, journal_of(DEPLOYED))
+    await keeper.keep(state_after(DEPLOYED), entries[-1])
+    before = cards.read(keeper.path)
+    older = replace(state_after(""), distrust="the card knows more")
+    await keeper.keep(older, entries[0])
+    assert cards.read(keeper.path) == before
+    assert (before.live, before.head[0]) == ("green", entries[-1].seq)
+
+
+def test_a_card_is_found_by_a_configuration_that_is_broken_elsewhere(tmp_path: Path):
+    config = tmp_path / "bluegreen.yaml"
+    config.write_text("state: {directory: here}\nservices: nowhere/*.yaml\nno_such_key: 1\n")
+    assert cards.card_path(config, "web") == tmp_path / "here" / "cards" / "web.json"
+
+
 @pytest.mark.slow
 def test_a_card_that_cannot_be_written_blocks_nothing_and_is_on_show(tmp_path: Path):
     world = World(tmp_path, plan=Plan((), (WHOLE,)), config=MEMORY)

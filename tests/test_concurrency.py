@@ -140,6 +140,9 @@ def test_a_failback_during_a_write_without_an_answer_halts_and_says_so_within_se
                 await driver.failback()
             assert loop.time() - began < CLIENT_SECONDS
             assert driver.switch.condition is Condition.HALTED
+            with pytest.raises(Refused, match="halted, but a write that is under way has no answer yet"):
+                await driver.failback()
+            assert len(world.events(ev.Halted)) == 1, "it is halted: asking again halts nothing"
             await driver.until(lambda: not driver.engine.state.in_doubt)
             slow(world, 0.0)
             await driver.failback()
@@ -170,6 +173,30 @@ def test_a_failback_while_a_write_is_looked_up_is_answered_within_seconds_and_go
             assert await driver.ended() is Condition.COMPLETED
             assert driver.switch.id == started.id
             assert driver.engine.state.live == "blue"
+
+    run(main())
+
+
+def test_a_failback_to_a_balancer_that_cannot_be_read_halts_and_says_why_within_seconds(world: World) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.until(
+                lambda: all(one.native.share("green") >= 50 for one in driver.engine.state.points.values())
+            )
+            unreadable = world.balancers["us"]
+            unreadable.faults.extend([Fault("read", Unreachable("us: weights: cannot be read"))] * 9999)
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            plan = await driver.fleet.failback_plan("web")
+            assert set(plan.now) == {"eu"}, "what cannot be read is not shown as known"
+            started = await driver.fleet.failback("web", plan.id, OPERATOR)
+            assert await driver.ended() is Condition.HALTED
+            assert loop.time() - began < CLIENT_SECONDS
+            halt = driver.switch.halt
+            assert halt is not None
+            assert driver.switch.id == started.id
+            assert "us: weights: cannot be read" in halt.summary
 
     run(main())
 

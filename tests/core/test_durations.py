@@ -45,6 +45,15 @@ def test_only_the_last_runs_count():
     assert measured(_past(*old, *new), Kind.DEPLOYMENT).seconds["deploy"] == 10.0
 
 
+def test_only_what_was_done_and_whose_beginning_is_known_counts():
+    run = _run(10)
+    lost = Operation("deploy", "lost", at(900), since=START)
+    unknown = Operation("deploy", "done", at(900))
+    put_back = Operation("deploy", "done", START, since=at(900))  # the clock was set back meanwhile
+    odd = replace(run, operations=(lost, unknown, put_back, *run.operations))
+    assert measured(_past(odd), Kind.DEPLOYMENT).seconds == {"deploy": 10.0, "smoke": 2.0}
+
+
 def test_an_approval_is_never_counted_and_is_said():
     found = expected(_past(_run(10)), Kind.DEPLOYMENT, ["deploy"], 0.0, approval=True)
     assert found.words == "about 10 s, by the last run (and a person's approval)"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from bluegreen.core import admit as ad
-from bluegreen.core.freeze import FREEZABLE
+from bluegreen.core.freeze import FREEZABLE, period
 from bluegreen.core.halts import options
 from bluegreen.core.requests import Frozen
 from bluegreen.errors import Refused
@@ -62,3 +62,10 @@ def test_the_list_of_ways_says_what_a_freeze_holds_up_and_until_when() -> None:
     assert "is frozen for web until 2026-11-23 11:00 UTC" in one["release"].why_not
     assert "--override-freeze" in one["release"].instead
     assert one["failback"].lawful
+
+
+def test_it_is_told_with_what_it_holds_up_and_when():
+    assert period(replace(ALL, actions=("deploy", "release"))) == (
+        f"deploy, release from {at(-10):%Y-%m-%d %H:%M} until {at(7200):%Y-%m-%d %H:%M} UTC (the busiest weeks)"
+    )
+    assert period(replace(ALL, why="")).endswith(" UTC")

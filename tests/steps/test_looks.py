@@ -193,6 +193,30 @@ def test_a_balancer_whose_reads_may_lag_is_asked_once_more_before_its_refusal_is
     run(main())
 
 
+@pytest.mark.parametrize("settle", [0.0, 5.0], ids=["at once", "its reads may lag"])
+def test_a_write_that_finds_another_hands_weights_is_drift_and_overwrites_nothing(
+    tmp_path: Path, settle: float
+) -> None:
+    world = World(tmp_path)
+    switch = the_switch(state_after(SHIFTING))
+    step = SetWeights("point", BLUE, Weights.of({"blue": 950, "green": 50}))
+    world.balancer.settle = settle
+    world.balancer.set_weights({"blue": 700, "green": 300})
+
+    async def main() -> None:
+        found = await shift.run(
+            step, step.split, switch, state_after(SHIFTING), world.open(world.setup()), world.clock, lambda: True
+        )
+        assert isinstance(found, ev.Halted)
+        assert (found.cause, found.closes_step) == (Cause.DRIFT, True)
+        assert "it shows blue 70% green 30%, expected was blue 100% green 0%" in found.summary
+        assert world.balancer.writes == []
+        assert (await world.balancer.read()).share("green") == 300
+        assert asyncio.get_running_loop().time() == settle, "once more where its own last write may not show yet"
+
+    run(main())
+
+
 @pytest.mark.parametrize("stopped", [False, True], ids=["goes on", "a person stops the line"])
 def test_a_write_that_had_no_effect_is_tried_again_only_on_new_looks(tmp_path: Path, stopped: bool) -> None:
     world = World(tmp_path)
