@@ -37,7 +37,7 @@ def unprivileged(code: str, *arguments: str) -> list[str]:
     return [*argv, sys.executable, "-c", code, *arguments]
 
 
-async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 90.0) -> None:
     """Wait for it. Fails after `seconds`."""
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is the world's, not the loop's

@@ -50,7 +50,7 @@ def status(config: Path) -> str:
     """What `bluegreen status` shows."""
     done = subprocess.run(
         [sys.executable, "-m", "bluegreen", "status", "web", "--config", str(config)],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -102,7 +102,7 @@ def events(operator: Operator) -> list[dict[str, object]]:
 @pytest.mark.parametrize("condition", ["running", "halted"])
 async def test_a_host_that_slept_goes_on_where_it_was(tmp_path: Path, condition: str) -> None:
     clock = HostClock(tmp_path / "clock")
-    config = laid_out(tmp_path, command="false" if condition == "halted" else "true", wait="3s")
+    config = laid_out(tmp_path, command="false" if condition == "halted" else "true", wait="10m")
     async with running(config, tmp_path / "c.sock", clock.variables) as daemon:
         operator = Operator(tmp_path / "c.sock", "web")
         await operator.until(lambda seen: seen["live"] == "blue", "who is live")
@@ -122,4 +122,5 @@ async def test_a_host_that_slept_goes_on_where_it_was(tmp_path: Path, condition:
             assert split(after) == {"blue": 100, "green": 0}
         else:
             assert split(after) == {"blue": 50, "green": 50}, "a sleep is no wait"
+            await operator.post("promote")
             await operator.ended("completed")

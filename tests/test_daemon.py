@@ -42,7 +42,7 @@ def refused(config: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """A start that must not succeed."""
     done = subprocess.run(
         [sys.executable, "-m", "bluegreen", "serve", "--config", str(config)],
-        capture_output=True, text=True, timeout=30, env={**os.environ, **variables}, check=False,
+        capture_output=True, text=True, timeout=90, env={**os.environ, **variables}, check=False,
     )  # fmt: skip
     assert done.returncode not in (0, None)
     assert "Traceback" not in done.stderr

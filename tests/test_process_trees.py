@@ -60,23 +60,31 @@ def _short_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "GRACE_SECONDS", 0.4)
 
 
-async def _run(argv: list[str], timeout: float = 20.0, **rest: Any) -> processes.Finished:
+async def _run(argv: list[str], timeout: float = 90.0, **rest: Any) -> processes.Finished:
     return await processes.run(argv, timeout=timeout, **rest)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_time_out_ends_the_whole_tree(kind: str, tmp_path: Path):
-    file = tmp_path / "pids"
-    done = await _run(python(SPAWNER, kind, str(file)), timeout=2.0)
-    pids = pids_in(file)
-    assert len(pids) == (1 if kind in ("deaf", "wiped") else 2)
+    done, pids = await _ended_by_its_time(kind, tmp_path)
     assert [pid for pid in pids if alive(pid)] == []
     assert _sessions() & set(pids) == set()
     assert (done.exit_code, done.timed_out) == (None, True)
     assert done.told("x").startswith("x was ended after ")
-    assert "its time is 2 s" in done.reason
-    assert done.seconds < 30, "what sleeps for a minute did not keep it"
+    assert done.seconds < 50, "what sleeps for a minute did not keep it"
     assert zombies() == []
+
+
+async def _ended_by_its_time(kind: str, directory: Path) -> tuple[processes.Finished, list[int]]:
+    """A run whose whole tree was there when its time was over: a slow machine is given more."""
+    expected = 1 if kind in ("deaf", "wiped") else 2
+    for seconds in (2, 8, 32):
+        file = directory / f"pids-{seconds}"
+        done = await _run(python(SPAWNER, kind, str(file)), timeout=seconds)
+        assert f"its time is {seconds} s" in done.reason
+        if len(pids := pids_in(file)) == expected:
+            return done, pids
+    raise AssertionError(f"the tree of {kind} was not there within {seconds} s")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -156,9 +164,9 @@ from tests.programs import until, zombies
 async def main():
     processes.become_subreaper()
     line = "sleep 0.5 & setsid sleep 0.5 & (setsid sh -c 'sleep 0.5 & wait' &); sleep 0.2"
-    assert (await processes.run(["sh", "-c", line], timeout=5)).ok
+    assert (await processes.run(["sh", "-c", line], timeout=60)).ok
     await until(lambda: len(zombies()) >= 2)
-    await until(lambda: processes.reap() or not zombies(), 5)
+    await until(lambda: processes.reap() or not zombies())
     await processes.run(["sh", "-c", "(trap '' TERM; sleep 60 & setsid sleep 60 & wait) & wait"], timeout=0.2)
     assert not zombies(), zombies()
 asyncio.run(main())
@@ -175,14 +183,14 @@ import asyncio, sys
 sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 from bluegreen import processes
 processes.GRACE_SECONDS = 0.2
-print(asyncio.run(processes.run(["setpriv", "--reuid", "0", "sleep", "77"], timeout=0.5)).told("deploy.sh"))
+print(asyncio.run(processes.run(["setpriv", "--reuid", "0", "sleep", "77"], timeout=2)).told("deploy.sh"))
 """
     done = await _run(unprivileged(code), variables={"CASE": str(tmp_path)})
     left = carrying(f"CASE={tmp_path}")
     try:
         assert len(left) == 1
         assert done.output == (
-            "deploy.sh could not be ended when its time of 0.5 s was over: "
+            "deploy.sh could not be ended when its time of 2 s was over: "
             f"still running, to be ended by hand: {left[0]}\n"
         )
     finally:
@@ -198,7 +206,7 @@ sys.path.insert(0, {str(Path(__file__).parent.parent)!r})
 from bluegreen import processes
 async def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (100, 100))
-    assert (await processes.run(["true"], timeout=5)).ok
+    assert (await processes.run(["true"], timeout=60)).ok
     held, results = [], []
     try:
         while True:
@@ -210,7 +218,7 @@ async def main():
     except OSError:
         results.append("not known")
     while not results[-1:] == [True]:
-        done = await processes.run(["true"], timeout=5)
+        done = await processes.run(["true"], timeout=60)
         assert done.ok or done.reason == "true cannot be started: Too many open files", done
         results.append(done.ok)
         os.close(held.pop())

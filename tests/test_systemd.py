@@ -31,7 +31,7 @@ def verify(directory: Path, unit: str) -> subprocess.CompletedProcess[str]:
     copy.write_text(unit.replace(PROGRAM, str(program)))
     assert ANALYZE is not None
     return subprocess.run(
-        [ANALYZE, "verify", "--man=no", copy], capture_output=True, text=True, timeout=60, check=False
+        [ANALYZE, "verify", "--man=no", copy], capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -61,7 +61,7 @@ def test_systemd_accepts_the_user(tmp_path):
     conf = SYSTEMD / "bluegreen.sysusers.conf"
     assert SYSUSERS is not None
     done = subprocess.run(
-        [SYSUSERS, f"--root={tmp_path}", conf], capture_output=True, text=True, timeout=60, check=False
+        [SYSUSERS, f"--root={tmp_path}", conf], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "etc" / "passwd").read_text().startswith("bluegreen:")

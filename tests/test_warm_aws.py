@@ -48,7 +48,7 @@ class Region:
         return warm_documents.ready(self.parts.fleet.engine("shop"), self.parts.clock.now())
 
     async def becomes(self, ready: bool) -> dict[str, Any]:
-        await until(lambda: self.document()["ready"] is ready, 60.0)
+        await until(lambda: self.document()["ready"] is ready, 90.0)
         return self.document()
 
     def advice(self) -> str:
@@ -88,9 +88,9 @@ async def region(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         async with asyncio.TaskGroup() as group:
             group.create_task(parts.fleet.run())
             try:
-                await until(lambda: engine.state.live == "blue", 30.0)
+                await until(lambda: engine.state.live == "blue", 90.0)
                 await parts.fleet.deploy("shop", "v2", ANN)
-                await until(lambda: engine.state.switch and engine.state.switch.condition is Condition.COMPLETED, 30.0)
+                await until(lambda: engine.state.switch and engine.state.switch.condition is Condition.COMPLETED, 90.0)
                 yield Region(parts, proxy, place)
             finally:
                 await parts.fleet.stop()

@@ -15,7 +15,7 @@ from bluegreen.cli.client import Client, UnixDoor
 from bluegreen.errors import BlueGreenError, DaemonUnreachable
 
 Document = dict[str, Any]
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 90.0
 
 
 class Operator:

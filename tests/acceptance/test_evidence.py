@@ -58,7 +58,7 @@ async def cli(directory: Path, *verb: str) -> subprocess.CompletedProcess[str]:
     return await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "bluegreen", "--socket", str(directory / "c.sock"), *verb],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
 
 

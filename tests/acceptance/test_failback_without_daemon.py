@@ -42,7 +42,7 @@ class Site:
             REASON, *more, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             out, _ = await process.communicate()
         return process.returncode or 0, out.decode()
 
@@ -187,7 +187,7 @@ def _at_the_terminal(site: Site) -> float:
         began = time.monotonic()
         terminal.type("web")
         while _weight(address, "blue") == 60:
-            assert time.monotonic() - began < 30, terminal.screen
+            assert time.monotonic() - began < 90, terminal.screen
         seconds = time.monotonic() - began
         assert terminal.end() == 0, terminal.screen
     assert "stays halted until it is told" in terminal.screen
@@ -214,7 +214,7 @@ def _killed_once_it_has_begun(site: Site) -> None:
     with at_a_terminal("--config", str(site.config), "failback", "web", "--yes", "--reason", REASON) as terminal:
         began = time.monotonic()
         while not any(file.read_text().count("StepStarted") for file in site.state.glob("receipts/*.jsonl")):
-            assert time.monotonic() - began < 30, terminal.screen
+            assert time.monotonic() - began < 90, terminal.screen
         terminal.kill()
 
 

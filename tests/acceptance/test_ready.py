@@ -67,7 +67,7 @@ class Shop:
         async def so() -> bool:
             return bool((await self.operator.look())["warm"]["ready"]) is ready
 
-        await until(so, f"ready: {ready}", 60.0)
+        await until(so, f"ready: {ready}", 90.0)
         return await self.ready()
 
     async def metric(self) -> float:
@@ -87,7 +87,7 @@ class Shop:
             found[:] = [one for one in json.loads(out)["events"] if one["kind"] == kind]
             return len(found) >= number
 
-        await until(there, f"{number} of {kind}", 60.0)
+        await until(there, f"{number} of {kind}", 90.0)
         assert len(found) == number
         return found
 

@@ -95,7 +95,7 @@ def archived(directory: Path, name: str) -> dict[Path, bytes]:
     file = directory / f"{name}.tar.gz"
     done = subprocess.run(
         [sys.executable, "-m", "bluegreen", "--socket", str(directory / "c.sock"), "evidence", name, "--output", file],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     with tarfile.open(file) as tar:
@@ -114,7 +114,7 @@ async def told(directory: Path) -> str:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "bluegreen", "--socket", str(directory / "c.sock"), *verb],
-            capture_output=True, text=True, timeout=30, check=False,
+            capture_output=True, text=True, timeout=90, check=False,
         )  # fmt: skip
         parts += [done.stdout, done.stderr]
     return "\n".join(parts)

@@ -156,7 +156,7 @@ async def explained(directory: Path, name: str) -> str:
     done = await asyncio.to_thread(
         subprocess.run,
         [sys.executable, "-m", "bluegreen", "--socket", str(directory / "c.sock"), "explain", name],
-        capture_output=True, text=True, timeout=30, check=False,
+        capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return done.stdout

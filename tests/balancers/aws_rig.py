@@ -51,7 +51,7 @@ def moto_server() -> Iterator[str]:
 
 def emptied(url: str) -> str:
     """Everything that was made on the server is forgotten. Gives the URL again."""
-    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=10).close()
+    urllib.request.urlopen(urllib.request.Request(f"{url}/moto-api/reset", method="POST"), timeout=90).close()
     return url
 
 
@@ -83,6 +83,7 @@ class Place:
                 noun: self.arn,
                 "target_groups": self.names,
                 "endpoint_url": self.endpoint,
+                "timeout": "60s",  # what is to hang is given a short time
                 **changes,
             }
         )
@@ -278,7 +279,7 @@ class FaultProxy:
         self._server.server_close()
         self._thread.join()
 
-    def wait_for(self, action: str, seconds: float = 60) -> None:
+    def wait_for(self, action: str, seconds: float = 90) -> None:
         """Block until a call of `action` has arrived."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: self.sent[action] > 0, seconds)

@@ -297,7 +297,7 @@ async def test_a_write_whose_answer_is_lost_was_sent_once_and_is_unknown(
     broken: Site, proxy: FaultProxy, sessions: Sessions, kind: str, fault: str, done: bool
 ) -> None:
     place = broken.place(kind)
-    balancer = balancer_of(place, sessions, timeout="2s")
+    balancer = balancer_of(place, sessions, timeout="4s" if fault in ("hang", "slow") else "20s")
     await balancer.read()
     write = "ModifyRule" if kind == "alb-rule" else "ModifyListener"
     proxy.faults[write] = fault

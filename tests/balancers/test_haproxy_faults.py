@@ -86,7 +86,7 @@ async def test_a_write_whose_answer_is_lost_is_unknown_and_was_sent_once(short: 
     async with stage(short, binary) as there:
         relay = Relay(there.haproxy.socket, short / "relay.sock", fault)
         async with relay.running():
-            balancer = there.balancer(socket=str(relay.path), timeout="500ms")
+            balancer = there.balancer(socket=str(relay.path), timeout="3s" if fault == "hang" else "30s")
             with pytest.raises(OutcomeUnknown):
                 await balancer.write(ALL_BLUE, STEP)
         assert await there.balancer().read() == STEP

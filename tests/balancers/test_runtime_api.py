@@ -30,7 +30,7 @@ class ScriptedSocket:
     address: str = ""
     _ending: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def api(self, timeout: float = 5.0) -> RuntimeApi:
+    def api(self, timeout: float = 60.0) -> RuntimeApi:
         return RuntimeApi(self.address or str(self.path), timeout)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,7 +91,7 @@ async def test_an_answer_that_does_not_come_whole_is_no_answer(
 ) -> None:
     socket.answer = answer
     with pytest.raises(Unreachable, match=said):
-        await socket.api(timeout=0.3 if answer is HANG else 5.0).ask("show stat")
+        await socket.api(timeout=0.3 if answer is HANG else 60.0).ask("show stat")
 
 
 async def test_an_answer_without_end_is_given_up(socket: ScriptedSocket, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ async def test_a_change_is_taken_refused_or_unknown(
     socket: ScriptedSocket, answer: str | None, outcome: type[BalancerError] | None
 ) -> None:
     socket.answer = answer.encode() if answer is not None else HANG
-    api = socket.api(timeout=0.3 if answer is HANG else 5.0)
+    api = socket.api(timeout=0.3 if answer is HANG else 60.0)
     if outcome is None:
         await api.change(TWO)
     else:

@@ -25,8 +25,8 @@ def scene(url: str = "", version: str | None = "1.2.3", **values: str) -> Scene:
 
 
 def config(**keys: Any) -> Check:
-    """A check as it stands in a file, with a short time."""
-    return Check.model_validate({"name": "looked-at", "timeout": "2s", **keys})
+    """A check as it stands in a file; what is to hang is given a short time."""
+    return Check.model_validate({"name": "looked-at", "timeout": "60s", **keys})
 
 
 async def no_targets() -> Mapping[str, Mapping[str, tuple[Target, ...]]]:

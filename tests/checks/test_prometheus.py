@@ -24,7 +24,7 @@ def _vector(*values: str) -> Handler:
     return _success("vector", [{"metric": {"n": str(n)}, "value": [1700000000.1, v]} for n, v in enumerate(values)])
 
 
-async def _queried(handler: Handler, *, query: str = "errors", timeout: str = "2s", **limits: float) -> Finding:
+async def _queried(handler: Handler, *, query: str = "errors", timeout: str = "60s", **limits: float) -> Finding:
     async with serving(handler) as url:
         return await look(scene(url), prometheus={"url": "{url}/", "query": query, **limits}, timeout=timeout)
 

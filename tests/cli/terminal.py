@@ -15,7 +15,7 @@ import termios
 import time
 from collections.abc import Iterator
 
-DEADLINE = 20.0
+DEADLINE = 90.0
 
 
 class Terminal:

@@ -119,7 +119,7 @@ def test_a_daemon_that_hangs_is_taken_over_when_the_operator_says_so(config: Pat
             terminal.expect("Type the service's name")
             terminal.type("web")
             assert terminal.end() == 0, terminal.screen
-        assert process.wait(timeout=10) == -signal.SIGKILL
+        assert process.wait(timeout=90) == -signal.SIGKILL
     finally:
         process.kill()
         process.wait()

@@ -66,7 +66,7 @@ def test_a_url_goes_with_a_token(bluegreen: Bluegreen, tmp_path: Path, monkeypat
             with connection:
                 heard.append(connection.recv(65536).decode())
                 connection.sendall(b"HTTP/1.1 401 no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            process.communicate(timeout=20)
+            process.communicate(timeout=90)
             assert process.returncode == 6
     assert ["Bearer from-env" in heard[0], "Bearer s3cret" in heard[1]] == [True, True]
 

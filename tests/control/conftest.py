@@ -121,6 +121,6 @@ async def endpoint(request: pytest.FixtureRequest, tmp_path: Path, service_file:
                 await asyncio.sleep(0.01)
         yield made
         await parts.fleet.stop()
-        await asyncio.wait({running}, timeout=20)
+        await asyncio.wait({running}, timeout=90)
         await runner.cleanup()
     await parts.close()

@@ -44,7 +44,7 @@ def make(tmp_path: Path, mark: str) -> Iterator[Open]:
     yield opened
     for pid in carrying(mark):
         kill(pid)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while carrying(mark) and time.monotonic() < deadline:
         time.sleep(0.01)
     processes.reap()

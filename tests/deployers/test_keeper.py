@@ -182,14 +182,14 @@ async def test_an_abort_ends_an_adopted_command_and_what_left_its_session(site: 
 async def test_the_deadline_is_kept_while_no_daemon_lives(site: Site) -> None:
     pids = site.directory / "pids"
     begin = f"setsid sh -c 'echo $$ >> {pids}; sleep 600' &"
-    async with running(site.lay_out(begin=begin, timeout="1s"), site.socket) as daemon:
+    async with running(site.lay_out(begin=begin, timeout="3s"), site.socket) as daemon:
         run = await site.begun()
         await daemon.end(signal.SIGKILL)
         await gone(run)
         assert not alive(*pids_in(pids))
         await daemon.start()
         seen = await site.operator.ended("halted")
-        assert "its time is 1 s" in seen["switch"]["halt"]["summary"]
+        assert "its time is 3 s" in seen["switch"]["halt"]["summary"]
     assert site.lines() == ["begin"]
 
 

@@ -44,7 +44,7 @@ async def test_what_is_deployed_runs_and_serves(make: Open, tmp_path: Path):
     deployer = make(*serve, directory=str(tmp_path))
     pid = pid_of(await deployer.deploy(scene(port=str(port)), "run", quiet))
     answers: list[str | None] = [None]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while answers[-1] is None:
             answers.append(await _get(f"http://127.0.0.1:{port}/index.html"))
     assert answers[-1] == "hello"
@@ -67,14 +67,14 @@ async def test_a_process_that_ends_before_it_is_ready_is_a_failed_deployment(mak
 
 
 async def test_a_failed_deployment_shows_its_own_output_alone(make: Open):
-    deployer = make(*sh('echo "this is $BLUEGREEN_VERSION"; exit 1'))
+    deployer = make(*sh('echo "this is $BLUEGREEN_VERSION"; exit 1'), ready="30s")
     await deployer.deploy(scene("1"), "run", quiet)
     assert (await deployer.deploy(scene("2"), "run", quiet)).output == "this is 2\n"
 
 
 async def test_a_failed_deployment_is_not_started_again(make: Open, tmp_path: Path):
     starts = tmp_path / "starts"
-    deployer = make(*sh(NOTE + "sleep 0.05; exit 1", str(starts)), ready="1s")
+    deployer = make(*sh(NOTE + "sleep 0.05; exit 1", str(starts)), ready="30s")
     async with kept(deployer):
         assert not (await deployer.deploy(scene(), "run", quiet)).ok
         await asyncio.sleep(0.3)  # fifteen looks of the keeper
@@ -85,7 +85,8 @@ async def test_a_secret_is_not_in_the_record_nor_in_what_is_told(
     make: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("THE_TOKEN", "s3cret")
-    deployer = make(*sh('echo "token $T of $V"; exit 1'), variables={"T": "${env:THE_TOKEN}", "V": "{version}"})
+    variables = {"T": "${env:THE_TOKEN}", "V": "{version}"}
+    deployer = make(*sh('echo "token $T of $V"; exit 1'), variables=variables, ready="30s")
     done = await deployer.deploy(scene("${env:THE_TOKEN}"), "run", quiet)
     assert done.output == "token *** of ${env:THE_TOKEN}\n"
     assert "s3cret" not in (tmp_path / "process.web.green.json").read_text()
@@ -133,10 +134,11 @@ time.sleep(60)
 
 
 async def test_the_old_process_has_its_time_to_finish(make: Open, tmp_path: Path):
-    done = tmp_path / "done"
-    line = 'trap "sleep 0.5; touch $1; exit" TERM; echo ready; while true; do sleep 0.02; done'
-    deployer = make(*sh(line, str(done)))
+    done, ready = tmp_path / "done", tmp_path / "ready"
+    line = 'trap "sleep 0.5; touch $1; exit" TERM; touch "$2"; while true; do sleep 0.02; done'
+    deployer = make(*sh(line, str(done), str(ready)), stop_timeout="60s")
     pid_of(await deployer.deploy(scene("1"), "run", quiet))
+    await until(ready.exists)
     pid_of(await deployer.deploy(scene("2"), "run", quiet))
     assert done.exists()
 
@@ -162,7 +164,7 @@ from bluegreen.deployers.process import ProcessDeployer
 from bluegreen.ports import Scene
 processes.GRACE_SECONDS = 0.2
 run = ["setpriv", "--reuid", "0", "sleep", "77"]
-config = ProcessDeploy(kind="process", run=run, ready="500ms", stop_timeout="200ms")
+config = ProcessDeploy(kind="process", run=run, ready="1500ms", stop_timeout="200ms")
 async def main():
     deployer = ProcessDeployer(config, "web", Path(sys.argv[1]))
     for version in "12":
@@ -174,7 +176,7 @@ asyncio.run(main())
     directory.mkdir()
     directory.chmod(0o777)
     name, _, value = mark.partition("=")
-    done = await processes.run(unprivileged(code, str(directory)), timeout=20, variables={name: value})
+    done = await processes.run(unprivileged(code, str(directory)), timeout=90, variables={name: value})
     assert done.ok, done
     (left,) = carrying(mark)
     kill(left)

@@ -31,14 +31,14 @@ class Life:
     def __init__(self, pid: int, said: asyncio.StreamReader) -> None:
         self.pid, self._said, self._code = pid, said, None if pid else 0
 
-    async def ended(self, seconds: float = 60.0) -> int:
+    async def ended(self, seconds: float = 90.0) -> int:
         """Its exit code once it has ended; negative: the signal that ended it."""
         if self._code is None:
             async with asyncio.timeout(seconds):
                 self._code = int((await self._said.readline()).split()[1])
         return self._code
 
-    async def end(self, number: int = signal.SIGKILL, seconds: float = 60.0) -> int:
+    async def end(self, number: int = signal.SIGKILL, seconds: float = 90.0) -> int:
         """End it by a signal; gives its exit code."""
         if self._code is None:
             with contextlib.suppress(ProcessLookupError):

@@ -100,7 +100,7 @@ async def bluegreen(there: Small, *arguments: str, config: str = "bluegreen.yaml
         sys.executable, "-m", "bluegreen", *arguments, "--config", str(there.directory / config),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         out, err = await process.communicate()
     assert process.returncode is not None
     return Ran(process.returncode, out.decode(), err.decode())

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 async def test_a_second_daemon_in_mid_switch_is_refused_and_does_not_disturb_the_first(tmp_path: Path) -> None:
-    async with small(tmp_path, wait="2s") as there:
+    async with small(tmp_path, wait="4s") as there:
         (tmp_path / "second.yaml").write_text(
             (tmp_path / "bluegreen.yaml").read_text().replace("c.sock", "another.sock")
         )
@@ -49,7 +49,7 @@ async def test_of_two_daemons_that_start_at_once_one_lives(tmp_path: Path) -> No
             for _ in range(2)
         ]  # fmt: skip
         try:
-            await asyncio.wait([asyncio.ensure_future(one.wait()) for one in both], timeout=30,
+            await asyncio.wait([asyncio.ensure_future(one.wait()) for one in both], timeout=90,
                                return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
             (loser,) = [one for one in both if one.returncode is not None]
             assert loser.returncode == ExitCode.REFUSED
@@ -124,7 +124,7 @@ async def test_a_failback_whose_command_line_was_killed_is_finished_by_the_daemo
             "--config", str(tmp_path / "bluegreen.yaml"),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
-        await until(lambda: "500" in there.balancer("us").read_text(), 30)
+        await until(lambda: "500" in there.balancer("us").read_text(), 90)
         alone.kill()
         await alone.wait()
         await there.nursery.start()

