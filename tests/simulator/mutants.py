@@ -29,7 +29,7 @@ sound_next, sound_apply = decide.next_step, phases.apply
 sound_split, sound_health, sound_checks = decide.target_split, looks.health, looks.all_checks
 sound_record, sound_observe, sound_choice = ServiceEngine._record, ServiceEngine.observe, ad.choose_candidate
 sound_halted, sound_rest, sound_start = looks.halted, ServiceEngine._rest, ServiceEngine.start
-sound_running = decide._running
+sound_running, sound_ready = decide._running, shift.ready
 sound_shift, sound_durable, sound_judge = decide._shift, book.Book._durable, drift.judge
 
 
@@ -122,6 +122,11 @@ async def _looks_at_no_health(ports, environment, enough):
 
 async def _checks_nothing(checks, scene, accepted):
     return ()
+
+
+async def _takes_half_for_enough(switch, state, ports):
+    """What is enough for the way back is enough for the way forward."""
+    return await sound_ready(switch, state, replace(ports, health=ports.failback_health))
 
 
 async def _asks_no_gates(switch, state, ports):
@@ -342,6 +347,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant("believes the warm one", (Law.PROVEN,), smoke, "_smoke_warm", _believes_the_warm_one),
     Mutant("adopts by itself", (Law.COMPARED,), observe, "judge", _adopts_by_itself),
     Mutant("aborts what failed", (Law.NAMED,), the_engine, "next_step", _aborts_what_failed),
+    Mutant("takes half for enough", (Law.PROVEN,), shift, "ready", _takes_half_for_enough),
     Mutant("decides before it looks", (Law.COMPARED,), ServiceEngine, "start", _decides_before_it_looks),
     Mutant("goes on without room", (Law.ROOM,), the_engine, "next_step", _goes_on_without_room),
     Mutant("resumes at a restart", (Law.PLANNED,), book, "apply", _resumes_at_restart),

@@ -169,9 +169,9 @@ class OtherHands:
 
     async def _fall_ill(self) -> None:
         name = self._dice.choice(self._world.layout.environments)
-        self._world.ill.add(name)
+        self._world.ill[name] = self._dice.randint(1, self._world.layout.targets)
         await self._world.pause(60.0)
-        self._world.ill.discard(name)
+        self._world.ill.pop(name, None)
 
     async def _go_away(self) -> None:
         balancer = self._world.balancers[self._dice.choice(self._world.layout.points)]

@@ -179,7 +179,8 @@ class World:
         self.clock, self.journal = Clock(self.time), Journal(self.weather, self.laws, self.dice)
         self.card = Card(self.laws, self.clock)
         self.ids = itertools.count()
-        self.ill: set[str] = set()
+        self.ill: dict[str, int] = {}
+        """How many of an environment's targets are ill, at every switch point."""
         self.denied_until = 0.0
         self.stopping = False
         """A process is ending in good order at this moment."""
@@ -276,9 +277,10 @@ class Balancer:
         await self._reachable()
         count, found = self._world.layout.targets, {}
         for name in self._world.layout.environments:
-            flap = self._world.weather.strikes(Fault.FLAP)
-            state = TargetState.UNHEALTHY if name in self._world.ill or flap else TargetState.HEALTHY
-            found[name] = tuple(Target(f"{name}-{n}", state) for n in range(count))
+            flap = self._world.dice.randint(1, count) if self._world.weather.strikes(Fault.FLAP) else 0
+            bad = max(self._world.ill.get(name, 0), flap)
+            states = [TargetState.UNHEALTHY if n < bad else TargetState.HEALTHY for n in range(count)]
+            found[name] = tuple(Target(f"{name}-{n}", state) for n, state in enumerate(states))
         well = {name: sum(t.state is TargetState.HEALTHY for t in targets) / count for name, targets in found.items()}
         self._world.laws.health(self.point, well)
         return found
