@@ -28,12 +28,21 @@ def finding_lines(findings: Sequence[Document], ink: Ink, *, answers: bool = Fal
         unsure = one["ok"] and not proven(one)
         good = ink("?     ", "wait") if unsure else ink("ok    ", "good")
         lines += hanging(f"  {good if one['ok'] else ink('FAILED', 'bad')}  {one['check']:<{names}}  ", one["summary"])
-        if answers and not one["ok"] and (answer := " ".join((one["detail"].get("body") or "").split())):
-            cut = f"{answer[:_ANSWER_MAX]}…" if len(answer) > _ANSWER_MAX else answer
-            lines += hanging(" " * (12 + names), f"answered: {cut}")
+        if answers and not one["ok"]:
+            lines += [line for told in _answers(one) for line in hanging(" " * (12 + names), told)]
         if one.get("advice") and (unsure or not one["ok"]):
             lines += hanging(" " * (12 + names), one["advice"])
     return lines
+
+
+def _answers(finding: Document) -> list[str]:
+    """The beginning of what was answered, or printed; nothing that the summary says already."""
+    told = []
+    for key, word in (("body", "answered"), ("output", "printed")):
+        text = " ".join((finding["detail"].get(key) or "").split())
+        if text and text not in finding["summary"]:
+            told.append(f"{word}: {text[:_ANSWER_MAX]}{'…' if len(text) > _ANSWER_MAX else ''}")
+    return told
 
 
 def proven(finding: Document) -> bool:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bluegreen.cli import explain, service_lines
+from bluegreen.cli.findings import finding_lines
 from bluegreen.cli.screen import Ink
 from bluegreen.cli.words import moment
 from tests.cli import canned
@@ -275,6 +276,14 @@ def test_explain_tells_the_beginning_of_what_a_failed_check_was_answered():
     assert 'answered: {"error": "column total does not exist"}' in told
     assert "…" in told
     assert "fine" not in told
+
+
+def test_what_a_failed_command_has_printed_is_told_where_its_summary_does_not_say_so():
+    finding = {"check": "basket", "ok": False, "summary": "ended with 3: empty", "detail": {"output": "empty\n"}}
+    assert "printed" not in " ".join(finding_lines([finding], Ink(), answers=True))
+    finding["detail"] = {"output": "basket 7\nempty\n"}
+    assert any("printed: basket 7 empty" in line for line in finding_lines([finding], Ink(), answers=True))
+    assert not any("printed" in line for line in finding_lines([finding], Ink()))
 
 
 def test_explain_without_a_halt_says_why_and_what_is_lawful(daemon: FakeDaemon, bluegreen: Bluegreen):
