@@ -104,7 +104,7 @@ class ServiceEngine:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
             if isinstance(request, ad.Abort) and self._deploying():
-                events = (await self._end_deploy(), *events)
+                events = (*await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
             return self.state.switch
@@ -392,7 +392,16 @@ class ServiceEngine:
             what = f"{self.state.service} is halted, but a write that is under way has no answer yet"
             raise Refused(what, "ask again in a few seconds: its outcome is awaited, then looked up") from None
 
-    async def _end_deploy(self) -> ev.Event:
-        """An abort ends a deploy command that runs, another process's too. Called with the lock held."""
-        await self._running.end(deploy.find(self.state, self._told(), self._running.beat), STOP_SECONDS)
-        return deploy.ended(self._switch())
+    async def _end_deploy(self) -> Sequence[ev.Event]:
+        """An abort ends a deploy command that runs, another process's too. Called with the lock held. Raises Refused
+        where something of it may still run; that is on record then."""
+        try:
+            outcome = await self._running.end(deploy.find(self.state, self._told(), self._running.beat), STOP_SECONDS)
+            left = deploy.not_ended(outcome)
+        except TimeoutError as late:
+            left = f"whether it has ended is not known: {late}"
+        if not left:
+            return (deploy.ended(self._switch()),)
+        await self._record([halt := deploy.ended(self._switch(), left)])
+        self._wake.set()
+        raise Refused(f"nothing was aborted: {halt.summary}", halt.advice)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Protocol
 
 from bluegreen.core.events import Entry, Record
@@ -130,6 +131,10 @@ class DeployOutcome:
     detail: Mapping[str, str] = field(default_factory=dict)
 
 
+NOT_ENDED: Mapping[str, str] = MappingProxyType({"ended": "no"})
+"""The detail of a deployment that was cancelled, and of which something may still run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What became of a deployment that another process began. `started` False: surely nothing was ever started;
@@ -157,8 +162,8 @@ class Deployer(Protocol):
     async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
         """Bring `scene.version` into `scene.environment`. Ends within its own deadline. `run` names this one attempt.
 
-        When cancelled, ends everything it has started before it lets go, unless `leave` was called. Never raises for
-        an expected failure.
+        When cancelled, ends everything it has started before it lets go, unless `leave` was called; where something
+        could not be ended it returns that as a failure, cancelled or not. Never raises for an expected failure.
         """
         ...
 

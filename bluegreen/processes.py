@@ -183,6 +183,14 @@ def still_there(pids: Set[int]) -> str:
     return f"still running, to be ended by hand: {', '.join(map(str, sorted(pids)))}"
 
 
+def not_understood(record: Path) -> str:
+    """In words, that a record of what was started cannot be understood, and what to do."""
+    return (
+        f"{record} cannot be understood: whether what it stands for still runs is not known; "
+        "look for it (`ps -ef`), end it, and then remove that file"
+    )
+
+
 def _dead_children(parents: set[int]) -> set[int]:
     """Those that ended and were not waited for: they come to us when their parent ends."""
     stats = {pid: stat for pid in _pids() if (stat := _stat(pid)) is not None}

@@ -91,8 +91,9 @@ class Running:
         except Exception as error:
             return looks.defect(error, self._state())
 
-    async def end(self, found: Coroutine[Any, Any, ev.Event], seconds: float) -> None:
-        """End the effect that runs; where none does, what `found` finds of another process's."""
+    async def end(self, found: Coroutine[Any, Any, ev.Event], seconds: float) -> ev.Event | None:
+        """End the effect that runs; where none does, what `found` finds of another process's. Gives its outcome where
+        it had one nevertheless. Raises TimeoutError where it has not ended within so many seconds."""
         async with asyncio.TaskGroup() as group:
             if self.effect is not None:
                 found.close()
@@ -100,3 +101,6 @@ class Running:
             await asyncio.sleep(0)  # what has not begun is not ended by being cancelled: it would never begin
             effect.cancel()
             await asyncio.wait({effect}, timeout=seconds)
+        if not effect.done():
+            raise TimeoutError(f"no answer within {seconds:g} s")
+        return None if effect.cancelled() else effect.result()

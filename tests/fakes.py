@@ -24,6 +24,7 @@ from bluegreen.fleet import Fleet
 from bluegreen.keepers import Keeper
 from bluegreen.model import WHOLE, Actor, Condition, Finding, Plan, Weights
 from bluegreen.ports import (
+    NOT_ENDED,
     Alive,
     Check,
     Deployer,
@@ -65,6 +66,10 @@ class ScriptedDeployer:
         self.seconds = 1.0
         self.cancelled = 0
         self.left = False
+        self.left_over = ""
+        """What an end leaves running, in words."""
+        self.stuck = 0.0
+        """How many seconds an end takes."""
 
     async def deploy(self, scene: Scene, run: str, alive: Alive) -> DeployOutcome:
         assert run not in self.runs, "one run, one command"
@@ -88,6 +93,10 @@ class ScriptedDeployer:
             if not self.left:
                 command.gone = True
                 self.cancelled += 1
+                if self.left_over:
+                    return DeployOutcome(False, self.left_over, detail=NOT_ENDED)
+                if self.stuck:
+                    await asyncio.sleep(self.stuck)
             raise
         return None if command.gone else command.outcome
 

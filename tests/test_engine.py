@@ -595,6 +595,40 @@ def test_an_abort_ends_a_deploy_command_that_another_process_started(world: Worl
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("left", "stuck", "another"),
+    [("it was not ended: 4711", 0.0, False), ("it was not ended: 4711", 0.0, True), ("", 60.0, False)],
+    ids=["left", "left, and another process's", "no answer"],
+)
+def test_an_abort_that_cannot_end_a_deploy_command_says_so_and_is_done_when_it_is_asked_for_again(
+    world: World, left: str, stuck: float, another: bool
+) -> None:
+    world.deployer.hang = True
+    world.deployer.left_over, world.deployer.stuck = left, stuck
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await deploying(driver)
+            if not another:
+                await refused(driver)
+        if another:
+            async with world.engine() as driver:
+                await refused(driver)
+
+    async def refused(driver: Driver) -> None:
+        await asyncio.sleep(5)
+        with pytest.raises(Refused, match=f"nothing was aborted: .* was to be ended: .*{left or 'not known'}"):
+            await driver.ask("abort")
+        assert driver.switch.halt is not None
+        assert driver.switch.halt.cause is Cause.INTERRUPTED
+        await asyncio.sleep(100)
+        assert driver.switch.halts == 1
+        await driver.ask("abort")
+        assert driver.switch.condition is Condition.ABORTED
+
+    run(main())
+
+
 @pytest.mark.parametrize("halted", [False, True], ids=["at its first instant", "halted, and nobody looks for it"])
 def test_no_abort_comes_too_early_to_end_what_another_process_started(world: World, halted: bool) -> None:
     world.deployer.hang = True

@@ -16,7 +16,7 @@ from bluegreen.config.secrets import SecretMissing
 from bluegreen.config.values import filled
 from bluegreen.deployers.runs import RunNotStarted, Runs
 from bluegreen.model import Finding
-from bluegreen.ports import Alive, DeployOutcome, Found, Scene
+from bluegreen.ports import NOT_ENDED, Alive, DeployOutcome, Found, Scene
 
 
 class CommandDeployer:
@@ -44,7 +44,8 @@ class CommandDeployer:
         except OSError as error:
             outcome, why = None, str(error)
         except asyncio.CancelledError:
-            await self._cancelled(file)
+            if left := await self._cancelled(file):
+                return left
             raise
         return outcome or DeployOutcome(False, f"what became of the command is not known: {why}")
 
@@ -58,7 +59,8 @@ class CommandDeployer:
         except OSError:  # it cannot be looked up: what became of it is not known
             return Found(None, started=True)
         except asyncio.CancelledError:
-            await self._cancelled(file)
+            if left := await self._cancelled(file):
+                return Found(left, started=True)
             raise
 
     def leave(self) -> None:
@@ -88,9 +90,19 @@ class CommandDeployer:
             detail["exit"] = str(done.exit_code)
         return DeployOutcome(done.ok, done.told(Path(command[0]).name), done.output, detail)
 
-    async def _cancelled(self, file: Path) -> None:
-        if not self._left:
-            await processes.surely(self._runs.end(file))
+    async def _cancelled(self, file: Path) -> DeployOutcome | None:
+        """End it. What could not be ended, or looked for, is its outcome: nobody else would say so."""
+        if self._left:
+            return None
+        try:
+            left = await processes.surely(self._runs.end(file))
+        except OSError as error:
+            return DeployOutcome(
+                False, f"whether it was ended is not known: {error.strerror or error}", detail=NOT_ENDED
+            )
+        return (
+            DeployOutcome(False, f"it was not ended: {processes.still_there(left)}", detail=NOT_ENDED) if left else None
+        )
 
 
 def facts(scene: Scene) -> dict[str, str]:

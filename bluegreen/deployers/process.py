@@ -27,7 +27,7 @@ from bluegreen.config.secrets import SecretMissing
 from bluegreen.config.values import filled, redacted
 from bluegreen.deployers.command import executable_finding, facts, missing
 from bluegreen.model import Finding
-from bluegreen.ports import Alive, DeployOutcome, Found, Scene
+from bluegreen.ports import NOT_ENDED, Alive, DeployOutcome, Found, Scene
 
 LOOK_EVERY = 0.5
 PAUSE_MIN, PAUSE_MAX = 0.5, 30.0
@@ -157,7 +157,8 @@ class ProcessDeployer:
         try:
             lived = await self._lived(running)
         except asyncio.CancelledError:
-            await processes.surely(self._end(running))
+            if left := await processes.surely(self._end(running)):
+                return DeployOutcome(False, f"it was not ended: {processes.still_there(left)}", detail=NOT_ENDED)
             raise
         detail = {"pid": str(running.pid), "log": str(_log_of(record))}
         if not lived:

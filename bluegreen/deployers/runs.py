@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -116,8 +117,8 @@ class Runs:
 
     async def end(self, file: Path) -> set[int]:
         """End the run's whole tree: its keeper knows every process of it; what is left is found by the mark. Gives what
-        could not be ended."""
-        if (run := _read(file)) is None:
+        could not be ended. Raises OSError where it cannot look, or cannot understand the record."""
+        if (run := _known(file)) is None:
             return set()
         deadline = asyncio.get_running_loop().time() + processes.GRACE_SECONDS * 3
         if run.kept:
@@ -155,7 +156,8 @@ class Runs:
 
     async def _clear(self, file: Path) -> None:
         """Earlier runs in the same environment go. One that has a result has ended by itself: what it left stays. One
-        that cannot be ended is the last: two never work on one environment. Raises RunNotStarted."""
+        that cannot be ended, or may run and cannot be looked for, is the last: two never work on one environment.
+        Raises RunNotStarted, and OSError as `end`."""
         environment = file.name.split(".")[1]
         for record in self._directory.glob(f"{self._service}.{environment}.*.json"):
             if _finished(record) is None and (left := await self.end(record)):
@@ -180,6 +182,13 @@ def _read(file: Path) -> Run | None:
     with contextlib.suppress(FileNotFoundError, ValueError, TypeError):
         return Run(**json.loads(file.read_bytes()))
     return None
+
+
+def _known(file: Path) -> Run | None:
+    """The record; None where there is none. Raises OSError where it cannot be read or understood."""
+    if (run := _read(file)) is None and file.exists():
+        raise OSError(errno.EBADMSG, processes.not_understood(file))
+    return run
 
 
 def _finished(file: Path) -> Finished | None:

@@ -8,8 +8,10 @@ from bluegreen.core.decide import run_id
 from bluegreen.core.notes.artifacts import RUNS
 from bluegreen.core.state import ServiceState, Switch
 from bluegreen.model import Cause
-from bluegreen.ports import Alive, DeployOutcome, Ports, Scene
+from bluegreen.ports import NOT_ENDED, Alive, DeployOutcome, Ports, Scene
 from bluegreen.steps import looks
+
+_NOT_ENDED = "not_ended"
 
 
 async def ready(switch: Switch, state: ServiceState, ports: Ports) -> ev.Halted | None:
@@ -78,12 +80,27 @@ def _told(switch: Switch, outcome: DeployOutcome) -> ev.Event:
 
 def _class_of(outcome: DeployOutcome) -> str:
     """How the deploy command ended: two failures that end alike are of one kind."""
+    if outcome.detail == NOT_ENDED:
+        return _NOT_ENDED
     code = outcome.detail.get("exit", "")
     return code.replace("-", "signal_") if code.startswith("-") else f"exit_{code}" if code else ""
 
 
-def ended(switch: Switch) -> ev.Halted:
-    """What goes on record for a deployment that was ended before it had an outcome."""
+def not_ended(outcome: ev.Event | None) -> str:
+    """In words, what a deployment that was to be ended says of what it could not end; empty where it is over."""
+    told = isinstance(outcome, ev.Halted) and (outcome.error == _NOT_ENDED or outcome.cause is Cause.BUG)
+    return outcome.summary if isinstance(outcome, ev.Halted) and told else ""
+
+
+def ended(switch: Switch, left: str = "") -> ev.Halted:
+    """What goes on record for a deployment that was ended before it had an outcome. `left`: what could not be ended."""
+    if left:
+        return looks.halted(
+            switch,
+            Cause.INTERRUPTED,
+            summary=f"the deployment to {switch.candidate} was to be ended: {left}",
+            advice=f"see to it on the host that nothing works on {switch.candidate} any more; then `abort` again",
+        )
     return looks.halted(
         switch,
         Cause.INTERRUPTED,

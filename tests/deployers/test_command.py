@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -17,9 +18,9 @@ from bluegreen.deployers.command import CommandDeployer
 from bluegreen.deployers.runs import SLACK_SECONDS, Run
 from bluegreen.errors import BlueGreenError
 from bluegreen.model import Finding
-from bluegreen.ports import Deployer, DeployOutcome, Scene
+from bluegreen.ports import NOT_ENDED, Deployer, DeployOutcome, Scene
 from tests.deployers.kept import quiet
-from tests.programs import alive, pids_in, sh
+from tests.programs import alive, pids_in, sh, until
 
 pytestmark = pytest.mark.slow
 
@@ -254,6 +255,47 @@ async def test_beside_an_earlier_run_that_cannot_be_ended_nothing_is_started(mon
     assert "still running, to be ended by hand: 4711" in done.summary
     assert not Path("made").exists()
     assert record.exists(), "the next try finds it again"
+
+
+async def test_beside_an_earlier_run_whose_record_cannot_be_understood_nothing_is_started():
+    """Whether it still runs is not known: that is said, and not passed over."""
+    runs = Path("state/runs")
+    runs.mkdir(parents=True)
+    record = runs / "web.green.earlier.json"
+    record.write_text('{"run": "earl')
+    done = await _deploy("touch", "made")
+    assert not done.ok
+    assert (
+        "web.green.earlier.json cannot be understood: whether what it stands for still runs is not known"
+        in done.summary
+    )
+    assert not Path("made").exists()
+    assert record.exists()
+    record.with_suffix(".result").write_text(json.dumps(asdict(processes.Finished(0, "", 1.0))))
+    assert (await _deploy("touch", "made")).ok, "it has a result: it has ended"
+
+
+@pytest.mark.parametrize("broken", [False, True], ids=["still runs", "unknown"])
+async def test_what_could_not_be_ended_is_the_outcome_of_a_deployment_that_was_to_be_ended(
+    monkeypatch: pytest.MonkeyPatch, broken: bool
+):
+    deployer = _deployer("sh", "-c", "touch begun; sleep 60")
+    deploying = asyncio.ensure_future(deployer.deploy(SCENE, "run", quiet))
+    await until(Path("begun").exists)
+    sound = processes.end
+
+    async def in_vain(mark: str) -> set[int]:
+        await sound(mark)
+        if broken:
+            raise OSError(24, "Too many open files")
+        return {4711}
+
+    monkeypatch.setattr(processes, "end", in_vain)
+    deploying.cancel()
+    done = await deploying
+    assert not done.ok
+    assert done.detail == NOT_ENDED
+    assert ("Too many open files" if broken else "to be ended by hand: 4711") in done.summary
 
 
 async def test_an_end_is_found_however_long_the_daemon_was_away():
