@@ -16,7 +16,7 @@ from bluegreen.core.state import Hand
 from bluegreen.errors import AccessDenied, BalancerError, Unreachable
 from bluegreen.steps.trace import TRIES_AFTER
 from tests.fakes import Driver, World
-from tests.virtual import run
+from tests.virtual import VirtualClock, run
 
 AT = datetime.fromisoformat("2026-01-01T12:00:31Z")
 ANN = Hand(
@@ -99,6 +99,31 @@ def test_a_provider_that_tells_nothing_is_asked_once(tmp_path: Path) -> None:
     world, balancer = told_by(tmp_path, None)
     assert hands(world) == []
     assert len(balancer.asked) == 1
+
+
+@pytest.mark.parametrize("jump", [timedelta(days=1), timedelta(days=-1)], ids=["forward", "back"])
+def test_a_clock_that_is_set_neither_hurries_the_questions_nor_ends_them(tmp_path: Path, jump: timedelta) -> None:
+    world, balancer = told_by(tmp_path, (), (), (), (ANN,))
+    jumped = timedelta()
+
+    class Set(VirtualClock):
+        def now(self) -> datetime:
+            return super().now() + jumped
+
+    world.clock = Set()
+
+    async def main() -> None:
+        nonlocal jumped
+        async with world.engine() as driver:
+            await left_to_itself(driver, 30)
+            jumped = jump
+            await asyncio.sleep(TRIES_AFTER[1] / 2)
+            assert len(balancer.asked) == 1
+            await asyncio.sleep(2 * TRIES_AFTER[-1])
+
+    run(main())
+    assert len(balancer.asked) == len(TRIES_AFTER)
+    assert [entry.event.who for entry in world.events(ev.DriftTraced)] == [ANN.who]  # type: ignore[attr-defined]
 
 
 def test_a_drift_that_is_over_is_traced_no_more(tmp_path: Path) -> None:

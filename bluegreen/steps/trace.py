@@ -1,10 +1,12 @@
 """Find out who changed a balancer, where its provider tells. Looks only; nothing waits for it, nothing depends on it.
 
 Providers tell late (CloudTrail: minutes): each drift is asked about a few times over twenty minutes, and then no more.
+The time is counted by the loop, since this process has first known of the drift: a clock that is set changes nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -14,7 +16,7 @@ from bluegreen.errors import AccessDenied, BalancerError
 from bluegreen.ports import Balancer, Clock, Ports
 
 TRIES_AFTER = (60.0, 180.0, 360.0, 720.0, 1200.0)
-"""Seconds after the drift was seen; the last one closes the matter."""
+"""Seconds after this process has first known of the drift; the last one closes the matter."""
 LOOK_EVERY = 15.0
 UNKNOWN_START = timedelta(days=1)
 """How far back is asked where no look of this process showed what was expected before."""
@@ -32,18 +34,19 @@ class Tracer:
     ) -> None:
         self._state, self._ports, self._clock, self._note = state, ports, clock, note
         self._tried: dict[str, int] = {}
+        self._known: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
             await self._clock.sleep(LOOK_EVERY)
-            drifts = self._state().drift
+            drifts, now = self._state().drift, asyncio.get_running_loop().time()
+            self._known = {drift.id: self._known.get(drift.id, now) for drift in drifts.values()}
             self._tried = {drift.id: self._tried.get(drift.id, 0) for drift in drifts.values()}
             for drift in drifts.values():
-                await self._ask(drift)
+                await self._ask(drift, now - self._known[drift.id])
 
-    async def _ask(self, drift: Drift) -> None:
-        age = (self._clock.now() - drift.at).total_seconds()
+    async def _ask(self, drift: Drift, age: float) -> None:
         due = sum(age >= after for after in TRIES_AFTER)
         balancer = self._ports().balancers.get(drift.point)
         closed = any(not hand.who for hand in drift.hands)
