@@ -22,7 +22,7 @@ from bluegreen.config.load import state_directory
 from bluegreen.core.admit import failback_target
 from bluegreen.core.events import Entry
 from bluegreen.core.state import ServiceState
-from bluegreen.errors import BlueGreenError, Refused
+from bluegreen.errors import BlueGreenError, ExitCode, Refused
 from bluegreen.model import WHOLE, Weights
 from bluegreen.ports import Clock, Store
 
@@ -31,8 +31,9 @@ DIRECTORY = "cards"
 
 
 class CardBroken(BlueGreenError):
-    """The card cannot be read, or is not as it was written: nothing is moved by it."""
+    """The card cannot be read, is not as it was written, or is another service's: nothing is moved by it."""
 
+    exit_code = ExitCode.USAGE
     slug = "card-broken"
 
 

@@ -101,6 +101,8 @@ async def _failback(config: Path, asked: Asked, screen: Screen) -> int:
         path = card_path(config, asked.service)
         if not path.exists():
             screen.notice(f"and there is no card at {path}: name one by --card FILE")
+            if broken.exit_code == ExitCode.FAILED:
+                raise Refused(f"{what}, and there is no card: nothing was moved", "name one by --card FILE") from broken
             raise
         if not sys.stdin.isatty():
             raise Refused(f"{what}; nothing was moved", f"to go by the card: --card {path}") from broken

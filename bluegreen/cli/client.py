@@ -9,10 +9,13 @@ from __future__ import annotations
 import http.client
 import json
 import secrets
+import select
 import socket
+import struct
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -25,6 +28,9 @@ from bluegreen.errors import DaemonUnreachable, NotPermitted
 
 DEADLINE = 10.0
 """Seconds for a connection, and for each part of an answer."""
+
+SILENT = 2.0
+"""Seconds without an answer after which is said what is waited for, and for how long."""
 
 RETURN = 5.0
 """Seconds in which a daemon may come back (a restart) before a lost request is given up."""
@@ -48,6 +54,10 @@ class Door(Protocol):
         """What says who asks."""
         ...
 
+    def holder(self, connected: socket.socket) -> str:
+        """Who listens there, in words with a space before; empty where it is not told."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class UnixDoor:
@@ -60,6 +70,12 @@ class UnixDoor:
 
     def headers(self) -> dict[str, str]:
         return {}
+
+    def holder(self, connected: socket.socket) -> str:
+        with suppress(OSError):
+            pid, _, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+            return f" (pid {pid})" if pid else ""
+        return ""
 
     def __str__(self) -> str:
         return self.path
@@ -78,6 +94,9 @@ class TcpDoor:
 
     def headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"} if self.token else {}
+
+    def holder(self, connected: socket.socket) -> str:
+        return ""
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -99,6 +118,7 @@ class Client:
         self._door = door
         self._deadline = deadline
         self._grace = grace
+        self._said = False
 
     def get(self, *path: str, **query: str | int | None) -> Document:
         """Read a document. Raises DaemonUnreachable where no answer comes, and what the answer says."""
@@ -167,9 +187,25 @@ class Client:
             self._connect(connection)
             try:
                 connection.request(method, target, raw, headers | self._door.headers())
+                self._wait(connection.sock, again=method == "POST")
                 return self._read(connection.getresponse())
             except (OSError, http.client.HTTPException) as error:
                 raise _LostError(_why(error)) from error
+
+    def _wait(self, connected: socket.socket, *, again: bool) -> None:
+        """For the first word of an answer, or until all but its deadline is over. A wait that grows long is told of on
+        standard error: of questions that are asked over and over only the first one, until something is answered."""
+        if self._deadline <= SILENT or select.select([connected], [], [], SILENT)[0]:
+            self._said = False
+            return
+        if again or not self._said:
+            print(
+                f"the daemon at {self._door}{self._door.holder(connected)} has not answered for {SILENT:g} s; "
+                f"waiting up to {self._deadline:g} s",
+                file=sys.stderr, flush=True,
+            )  # fmt: skip
+        self._said = True
+        connected.settimeout(self._deadline - SILENT)
 
     def _connect(self, connection: http.client.HTTPConnection) -> None:
         try:

@@ -15,7 +15,7 @@ import termios
 import time
 from collections.abc import Iterator
 
-DEADLINE = 90.0
+DEADLINE = 120.0
 
 
 class Terminal:

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from bluegreen.cards import make
+from bluegreen.core.state import ServiceState
 from tests.cli.conftest import Bluegreen
 from tests.cli.terminal import at_a_terminal
 
@@ -68,6 +71,41 @@ def test_a_killed_daemon_does_not_keep_an_operator_from_failing_back(config: Pat
     with _serving(config, bluegreen):
         after = bluegreen.bare("status", "web", "--json", "--config", str(config)).document
     assert (after["live"], after["switch"]["kind"], after["switch"]["reason"]) == ("blue", "failback", "5xx on pay")
+
+
+def test_a_card_that_cannot_be_used_is_a_mistake_of_the_call_and_moves_nothing(config: Path, bluegreen: Bluegreen):
+    other, torn = config.parent / "shop.json", config.parent / "torn.json"
+    other.write_text(make(ServiceState("shop"), "{}", (1, "hash"), datetime(2026, 1, 1, tzinfo=UTC)).text())
+    torn.write_text(other.read_text()[:-30])
+    cards = {
+        config.parent / "nowhere.json": "cannot be read",
+        torn: "cannot be read",
+        other: "is the card of shop, not of web",
+    }
+    for card, why in cards.items():
+        ran = bluegreen.bare(
+            "failback", "web", "--yes", "--reason", "5xx", "--card", str(card), "--config", str(config)
+        )
+        assert (ran.code, why in ran.err) == (2, True), ran.err
+
+
+def test_a_daemon_that_hangs_is_named_while_it_is_waited_for(config: Path, bluegreen: Bluegreen):
+    at = ("--config", str(config))
+    process = subprocess.Popen([sys.executable, "-m", "bluegreen", "serve", *at])
+    try:
+        until = time.monotonic() + 120
+        while bluegreen.bare("status", *at).code != 0:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)
+        ran = bluegreen.bare("status", "--json", *at)
+        assert (ran.code, ran.out) == (7, "")
+        assert f"(pid {process.pid}) has not answered for 2 s; waiting up to 10 s" in ran.err
+        process.send_signal(signal.SIGCONT)
+        assert "has not answered" not in bluegreen.bare("status", "web", *at).err
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_daemon_killed_in_mid_shift_leaves_a_way_back(config: Path, bluegreen: Bluegreen):
