@@ -421,6 +421,30 @@ def test_what_is_refused_or_cannot_be_read_leaves_nothing_on_record(world: World
     assert flags.writes == []
 
 
+def test_the_plan_of_a_failback_tells_which_flags_the_old_side_was_never_live_with(
+    world: World, flags: ScriptedFlags
+) -> None:
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            await driver.at(50)
+            flags.flags |= {"search": "on", "new": "on"}
+            assert await driver.ended() is Condition.COMPLETED
+            await asyncio.sleep(2 * EVERY)
+            plan = await driver.fleet.failback_plan("web")
+            told = {line.id: line.text for line in plan.report.lines if line.id.startswith("flag")}
+            assert told == {
+                "flag-moved:new": "flag new was not there, and is on: blue was never live with that",
+                "flag-moved:search": "flag search was off, and is on: blue was never live with that",
+            }
+            flags.dark = "no route"
+            await asyncio.sleep(2 * EVERY)
+            plan = await driver.fleet.failback_plan("web")
+            assert "what the feature flags were, or are, is not known" in {line.text for line in plan.report.lines}
+
+    run(main())
+
+
 def test_a_service_without_flags_says_so(tmp_path: Path) -> None:
     world = World(tmp_path, keepers=(flag_keeper.keep,))
 

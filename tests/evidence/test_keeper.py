@@ -25,6 +25,7 @@ from bluegreen.evidence.keeper import SEAL_SECONDS, EvidenceKeeper
 from bluegreen.evidence.vault import Vault
 from bluegreen.model import Condition, Finding, Phase
 from bluegreen.ports import Scene
+from bluegreen.standalone import Standalone
 from tests.fakes import OPERATOR, Driver, ScriptedCheck, World
 from tests.virtual import run
 
@@ -101,6 +102,29 @@ async def halted(driver: Driver) -> None:
 
 def options(driver: Driver) -> list[Mapping[str, Any]]:
     return list(documents.service(driver.engine, driver.world.clock.now())["options"])
+
+
+def test_a_failback_without_a_daemon_that_halts_ends_when_its_evidence_is_kept(world: Kept) -> None:
+    """Nobody else is there to keep it: the operator's process is the last one that saw it."""
+    world.smoke.good = "blue green"  # type: ignore[attr-defined]
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await driver.deploy()
+            assert await driver.ended() is Condition.COMPLETED
+        world.smoke.good = "green"  # type: ignore[attr-defined]
+        engine = world.new_engine()
+        await engine.start()
+        alone = Standalone(world.driver(engine).fleet, lambda: asyncio.sleep(0))
+        await alone.service("web")
+        plan = await alone.failback_plan("web")
+        assert plan["lawful"]
+        switch = await alone.failback("web", plan=plan["plan"], reason="5xx")
+        assert (switch["kind"], switch["condition"]) == ("failback", "halted")
+        assert [sealed.halt for sealed in world.sealed] == [switch["halt"]["id"]]
+
+    run(main())
+    assert world.shares("blue")[-1] == 0, "nothing was moved"
 
 
 def test_a_halt_is_sealed_with_everything_that_there_is_to_know(world: Kept) -> None:
