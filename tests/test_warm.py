@@ -74,7 +74,6 @@ async def next_look(check: ScriptedCheck) -> None:
 # --- cost and age ---
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("days", [0.25, pytest.param(3, marks=pytest.mark.slow)])
 def test_in_days_of_warmth_no_proof_is_ever_older_than_a_minute_and_the_looks_are_few(
     tmp_path: Path, report_figures: Callable[[str], None], days: float

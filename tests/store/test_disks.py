@@ -21,7 +21,7 @@ from tests.programs import until
 from tests.store.disks import Disk, Host, host, mounted
 from tests.store.test_sqlite import a_record, reopened
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["tmpfs", "ext4"])

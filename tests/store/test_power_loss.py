@@ -43,7 +43,6 @@ def lives(seed: int) -> list[list[list[Record]]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 async def test_no_power_cut_loses_an_acknowledged_entry(
     tmp_path: Path, memory: Path, report_figures: Callable[[str], None]
 ) -> None:
@@ -61,7 +60,6 @@ async def test_no_power_cut_loses_an_acknowledged_entry(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 async def test_the_power_cuts_find_a_journal_that_is_not_synced(
     tmp_path: Path, memory: Path, report_figures: Callable[[str], None]
 ) -> None:
