@@ -25,12 +25,12 @@ from bluegreen.control.doors import doors
 from bluegreen.control.exchange import Door
 from bluegreen.control.identity import user_of
 from bluegreen.control.tokens import MadeTokens
-from bluegreen.engine import STOP_SECONDS
 from bluegreen.errors import BlueGreenError, ConfigError, ExitCode
 from bluegreen.log import set_up
 from bluegreen.parts import STAYS, Fit, Parts, as_built
 from bluegreen.processes import become_subreaper
 from bluegreen.room import keep_room
+from bluegreen.running import STOP_SECONDS
 from bluegreen.watchdog import watched
 from bluegreen.wiring import setup_of
 

@@ -25,7 +25,6 @@ from bluegreen.core import events as ev
 from bluegreen.core import receipts
 from bluegreen.core import steps as st
 from bluegreen.core.decide import next_step
-from bluegreen.core.notes import NoteEvent
 from bluegreen.core.readiness import Readiness
 from bluegreen.core.requests import Ask, asked_before
 from bluegreen.core.state import Drift, OpenStep, ServiceState, Switch
@@ -36,12 +35,10 @@ from bluegreen.life import beating
 from bluegreen.model import Cause, Condition, Finding, Phase
 from bluegreen.observe import ANSWER_SECONDS, Past, Seen, again_and_again, in_turn, look
 from bluegreen.ports import Clock, Ports, Publish, Setup, Store, Workshop
-from bluegreen.running import Running
+from bluegreen.running import STOP_SECONDS, Running
 from bluegreen.steps import deploy, looks, restore, shift, trace
 from bluegreen.toolbox import Toolbox
 
-STOP_SECONDS = 7.0
-"""How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
 ROOM_SECONDS = 2.0
 """How often an append is tried again that found no room."""
 
@@ -104,7 +101,7 @@ class ServiceEngine:
                 return asked_before(ask, self.state)
             events = ad.admit(request, self.state, self._clock.now())
             if isinstance(request, ad.Abort) and self._deploying():
-                events = (*await self._end_deploy(), *events)
+                events = (await self._end_deploy(), *events)
             await self._record(events, ask, switch=getattr(request, "switch", None))
             self._wake.set()
             return self.state.switch
@@ -133,7 +130,7 @@ class ServiceEngine:
                 events = past.judge(self.state, seen, self.ports().balancers, now) if undisturbed else ()
                 if events or self.book.jumps.seen():
                     await self._record(events)
-                if any(not isinstance(event, NoteEvent) for event in events):
+                if events:
                     self._wake.set()
         self._looked.set()
 
@@ -392,16 +389,11 @@ class ServiceEngine:
             what = f"{self.state.service} is halted, but a write that is under way has no answer yet"
             raise Refused(what, "ask again in a few seconds: its outcome is awaited, then looked up") from None
 
-    async def _end_deploy(self) -> Sequence[ev.Event]:
-        """An abort ends a deploy command that runs, another process's too. Called with the lock held. Raises Refused
-        where something of it may still run; that is on record then."""
-        try:
-            outcome = await self._running.end(deploy.find(self.state, self._told(), self._running.beat), STOP_SECONDS)
-            left = deploy.not_ended(outcome)
-        except TimeoutError as late:
-            left = f"whether it has ended is not known: {late}"
-        if not left:
-            return (deploy.ended(self._switch()),)
-        await self._record([halt := deploy.ended(self._switch(), left)])
-        self._wake.set()
-        raise Refused(f"nothing was aborted: {halt.summary}", halt.advice)
+    async def _end_deploy(self) -> ev.Event:
+        """An abort ends a deploy command that runs, another process's too. The lock is held. Raises Refused."""
+        found = deploy.find(self.state, self._told(), self._running.beat)
+        ended = deploy.ended(self._switch(), left := await deploy.left_over(self._running.end(found, STOP_SECONDS)))
+        if left:
+            await self._record([ended])  # something of it may still run
+            raise Refused(f"nothing was aborted: {ended.summary}", ended.advice)
+        return ended

@@ -19,6 +19,8 @@ from bluegreen.steps import looks
 
 T = TypeVar("T")
 
+STOP_SECONDS = 7.0
+"""How long a stop waits for a write that is under way; what is not answered by then is looked up at the next start."""
 SIGNS_MAX = 200
 GLANCES_MAX = 240
 """Of each check: twenty minutes of one that looks every five seconds."""

@@ -10,8 +10,8 @@ import pytest
 from bluegreen.config.schema import BLOCKED_SECONDS
 from bluegreen.config.units import seconds
 from bluegreen.control.doors import CLOSE_SECONDS
-from bluegreen.engine import STOP_SECONDS
 from bluegreen.errors import ExitCode
+from bluegreen.running import STOP_SECONDS
 
 SYSTEMD = Path(__file__).parent.parent / "systemd"
 UNIT = SYSTEMD / "bluegreen.service"

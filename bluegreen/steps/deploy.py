@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from bluegreen.core import events as ev
 from bluegreen.core import unknown
 from bluegreen.core.decide import run_id
@@ -86,8 +88,12 @@ def _class_of(outcome: DeployOutcome) -> str:
     return code.replace("-", "signal_") if code.startswith("-") else f"exit_{code}" if code else ""
 
 
-def not_ended(outcome: ev.Event | None) -> str:
-    """In words, what a deployment that was to be ended says of what it could not end; empty where it is over."""
+async def left_over(ending: Awaitable[ev.Event | None]) -> str:
+    """In words, what a deployment that is being ended leaves running, or may; empty where it is over."""
+    try:
+        outcome = await ending
+    except TimeoutError as late:
+        return f"whether it has ended is not known: {late}"
     told = isinstance(outcome, ev.Halted) and (outcome.error == _NOT_ENDED or outcome.cause is Cause.BUG)
     return outcome.summary if isinstance(outcome, ev.Halted) and told else ""
 
