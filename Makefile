@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## a running example: a real balancer, real traffic, and you
 	$(BIN)/bluegreen demo $(DEMO)
 
 test: $(VENV)/.dev debian ## everything: real balancers, real processes, real kills
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore tests/benchmarks
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup --durations=30 --ignore tests/benchmarks
 	$(BIN)/pytest -q tests/benchmarks
 
 lint: $(VENV)/.dev ## format, lint, types, import contracts

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bluegreen import daemon, engine
+from bluegreen import daemon, running
 from bluegreen.control import doors
 from bluegreen.errors import ExitCode
 from tests.faults.door import Away
@@ -35,7 +35,7 @@ HUNG = [
 
 
 def test_the_daemon_ends_itself_in_time_whatever_does_not_come_back() -> None:
-    assert engine.STOP_SECONDS + doors.CLOSE_SECONDS < daemon.STOP_SECONDS_MAX
+    assert running.STOP_SECONDS + doors.CLOSE_SECONDS < daemon.STOP_SECONDS_MAX
     assert daemon.STOP_SECONDS_MAX + daemon.LINE_SECONDS < STOP_SECONDS
 
 
