@@ -16,8 +16,6 @@ from tests.kills.autopsy import Tally, autopsy, said
 from tests.kills.stage import Stage
 
 STEPS = "[5%, 30%, 60%, 100%]"
-LIFE_SECONDS_MAX = 0.5
-"""A deployment of these steps takes about as long."""
 STATE_LIVES = 100
 """After so many lives, at the next end of a switch, the journal is begun anew."""
 
@@ -26,13 +24,14 @@ async def kill_many(there: Stage, nursery: Nursery, kills: int, seed: int) -> Ta
     """So many kills; every instant comes from the seed. Raises JournalBroken where a chain does not hold."""
     chance, tally, door, lives = random.Random(seed), Tally(), Door(there.socket), 0
     there.write_service(STEPS)
+    longest = await _undisturbed(nursery, door)
     for number in range(kills):
         if lives >= STATE_LIVES:
             await _at_rest(nursery, door)
             there.new_state()
             lives = 0
         life = await nursery.start()
-        phase = await _until_an_instant(there, door, chance, tally)
+        phase = await _until_an_instant(there, door, chance.uniform(0.0, longest), chance, tally)
         await life.end()
         tally.kills[phase] += 1
         lives += 1
@@ -42,11 +41,23 @@ async def kill_many(there: Stage, nursery: Nursery, kills: int, seed: int) -> Ta
     return tally
 
 
-async def _until_an_instant(there: Stage, door: Door, chance: random.Random, tally: Tally) -> str:
-    """Ask for a switch where none is open, until a random instant. Gives the phase that was seen last."""
+async def _undisturbed(nursery: Nursery, door: Door) -> float:
+    """How many seconds a deployment takes here: no life is longer, and each may be cut anywhere in one."""
+    life = await nursery.start()
+    await door.live()
+    began = asyncio.get_running_loop().time()
+    await door.post("deployments", version="v0")
+    await door.ended()
+    took = asyncio.get_running_loop().time() - began
+    await life.end()
+    return took
+
+
+async def _until_an_instant(there: Stage, door: Door, seconds: float, chance: random.Random, tally: Tally) -> str:
+    """Ask for a switch where none is open, for so many seconds. Gives the phase that was seen last."""
     phase = "at rest"
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(chance.uniform(0.0, LIFE_SECONDS_MAX)):
+        async with asyncio.timeout(seconds):
             while True:
                 seen = await said(there, door, tally, "a life")
                 if (switch := seen["switch"]) is not None and switch["condition"] == "halted":
