@@ -78,11 +78,16 @@ class EffectLaws:
         """Since when the journal has no room but what is kept for a failback."""
         self.keys: set[str | None] = set()
         """Of the requests that are on record."""
+        self.key: str | None = None
+        """Of the last entry: what one request led to stands together."""
 
     # --- the journal ---
 
     def entry(self, record: ev.Record) -> None:
         """An entry became durable."""
+        if record.key is not None and record.key in self.keys and record.key != self.key:
+            broken(Law.ONE_SWITCH, f"{record.key} was asked for once, and comes true again: {record.event}")
+        self.key = record.key
         if record.key in self.answers and record.key not in self.keys:
             self._is_answered(record.key, *self.answers[record.key])
         self._outcome_was_seen(record.event)
