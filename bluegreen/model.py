@@ -181,6 +181,9 @@ UNPROVEN = "unproven"
 """In the detail of a finding that nothing speaks against, but that nobody could ask either. It holds nothing up, and no
 report calls it safe."""
 
+FOR_A_FAILBACK = "for a failback"
+"""In the detail of a failed finding that keeps only what goes forward from beginning: what it says of a failback."""
+
 UNANSWERED = "unanswered"
 """In the detail of a check's finding: what it asks gave no answer, so that it says nothing of any environment."""
 

@@ -7,14 +7,14 @@ and give it a line in `probes`.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from bluegreen.core.readiness import Subject
 from bluegreen.core.state import ServiceState
 from bluegreen.engine import ServiceEngine
-from bluegreen.model import UNPROVEN, Finding, Target, TargetState
+from bluegreen.model import FOR_A_FAILBACK, UNPROVEN, Finding, Target, TargetState
 from bluegreen.observe import Seen
 from bluegreen.ports import Check, Clock, Enough, Ports
 from bluegreen.steps import looks
@@ -84,11 +84,17 @@ async def _balancers(engine: ServiceEngine, environment: str, clock: Clock) -> L
 
 
 async def _rights(engine: ServiceEngine, point: str, clock: Clock) -> Looked:
-    """What a preflight asks of the balancer; what an operator went past by name in the last switch is not held up."""
+    """What a preflight asks of the balancer, as far as a failback needs it; what an operator went past by name in the
+    last switch is not held up."""
     at, last = clock.now(), engine.state.switch
     accepted = last.accepted if last else frozenset[str]()
-    found = [looks.unless_accepted(finding, accepted) for finding in await engine.ports().balancers[point].examine()]
-    return Looked(at, tuple(found))
+    found = [_for_a_failback(finding) for finding in await engine.ports().balancers[point].examine()]
+    return Looked(at, tuple(looks.unless_accepted(finding, accepted) for finding in found))
+
+
+def _for_a_failback(finding: Finding) -> Finding:
+    said = finding.detail.get(FOR_A_FAILBACK)
+    return finding if said is None else replace(finding, ok=True, summary=said)
 
 
 async def _release(engine: ServiceEngine, subject: Subject, clock: Clock) -> Looked:

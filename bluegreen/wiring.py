@@ -116,12 +116,12 @@ MARGIN_SECONDS = 900.0
 def demands(service: schema.Service) -> Demands:
     """What a switch of this service takes of its balancers, there and back."""
     waits = (len(service.shift.steps) - 1) * (service.shift.wait or 0.0)
-    back = (len(service.failback.steps) - 1) * service.failback.wait
+    back = (len(service.failback.steps) - 1) * service.failback.wait + MARGIN_SECONDS
     deploy = service.deploy.timeout if isinstance(service.deploy, schema.CommandDeploy) else service.deploy.ready
     smoke = sum(check.attempts * (check.timeout + check.every) for check in service.smoke)
-    longest = deploy + service.health.timeout + smoke + waits + service.bake + back + MARGIN_SECONDS
+    longest = deploy + service.health.timeout + smoke + waits + service.bake + back
     approved = service.shift.wait is None and len(service.shift.steps) > 1
-    return Demands(longest, enough(service.health.minimum), kept=service.keep_warm, endless=approved)
+    return Demands(longest, enough(service.health.minimum), kept=service.keep_warm, endless=approved, back=back)
 
 
 def enough(minimum: int | str) -> Enough:

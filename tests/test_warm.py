@@ -14,7 +14,7 @@ from bluegreen.core import events as ev
 from bluegreen.core.notes.warm import WarmReadinessFound, WarmReadinessLost
 from bluegreen.core.phases import fold
 from bluegreen.errors import Refused
-from bluegreen.model import WHOLE, Condition, Finding, Phase, Plan, Target, TargetState
+from bluegreen.model import FOR_A_FAILBACK, WHOLE, Condition, Finding, Phase, Plan, Target, TargetState
 from bluegreen.ports import Ports, Setup
 from tests.fakes import OPERATOR, Driver, ScriptedCheck, World
 from tests.virtual import run
@@ -498,6 +498,29 @@ def test_what_was_proven_of_something_else_is_proven_anew(tmp_path: Path, spoil:
             spoil(driver)
             await first_write(driver)
             assert len(world.smoke.looks) == looks + 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("detail", [{}, {FOR_A_FAILBACK: "good until noon"}])
+def test_what_only_keeps_a_deployment_from_beginning_keeps_no_way_back_from_being_ready(
+    tmp_path: Path, detail: dict[str, str]
+) -> None:
+    world = WarmWorld(tmp_path)
+
+    async def examine() -> tuple[Finding, ...]:
+        return (Finding("point: credentials", ok=False, summary="they end too soon", detail=detail),)
+
+    async def main() -> None:
+        async with world.engine() as driver:
+            await warmed(driver)
+            world.balancer.examine = examine  # type: ignore[method-assign]
+            await asyncio.sleep(600)
+            assert ready(driver) is bool(detail)
+            assert document(driver)["reasons"] == ([] if detail else ["point: credentials: they end too soon"])
+            (one,) = driver.engine.readiness.values()
+            said = [proof.finding.summary for proof in one.proofs if proof.finding.check == "point: credentials"]
+            assert said == (["good until noon"] if detail else ["they end too soon"])
 
     run(main())
 

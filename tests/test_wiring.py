@@ -58,6 +58,7 @@ def test_what_a_switch_takes_of_its_credentials_counts_each_wait_that_is_planned
     at_once = demands(service(shift={"steps": ["100%"]}, bake="0s", keep_warm="0s"))
     assert timed.seconds - at_once.seconds == (2 * 10 + 15 + 5) * 60
     assert (timed.kept, timed.endless) == (4 * 3600, False)
+    assert timed.back - at_once.back == 5 * 60
 
 
 def test_an_approval_that_is_waited_for_has_no_end() -> None:

@@ -17,14 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Demands:
-    """What a switch takes of a balancer: how many seconds the longest one lasts, the way back and a margin included;
-    how many healthy targets an environment is called healthy with; for how many seconds more the way back is kept
-    afterwards (`kept`); and whether it waits for a person's approval, which has no end (`endless`)."""
+    """What a switch takes of a balancer: how many seconds the longest one lasts, the way back and a margin included,
+    and how many of them are the way back's (`back`); how many healthy targets an environment is called healthy with;
+    for how many seconds more the way back is kept afterwards (`kept`); and whether it waits for a person's approval,
+    which has no end (`endless`)."""
 
     seconds: float = 0.0
     healthy: Enough = field(default_factory=Enough)
     kept: float = 0.0
     endless: bool = False
+    back: float = 0.0
 
 
 UNDEMANDING = Demands()

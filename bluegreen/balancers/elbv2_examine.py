@@ -12,7 +12,7 @@ from bluegreen.balancers.elbv2_actions import Action, Forward, forward_of, weigh
 from bluegreen.balancers.elbv2_api import ElbV2Api, LoadBalancer
 from bluegreen.core.verdicts import span
 from bluegreen.errors import BalancerError
-from bluegreen.model import UNPROVEN, Finding, Weights
+from bluegreen.model import FOR_A_FAILBACK, UNPROVEN, Finding, Weights
 from bluegreen.ports import Enough
 
 _PROTOCOLS = {
@@ -50,6 +50,8 @@ async def examine(api: ElbV2Api, point: str, groups: Groups, demands: Demands) -
         except BalancerError as error:
             ok, summary, advice = False, error.what, error.advice
         detail = {UNPROVEN: "yes"} if ok is None else {}
+        if name == "credentials" and ok is False and look.back:
+            detail = {FOR_A_FAILBACK: look.back}
         found.append(Finding(f"{point}: {name}", ok is not False, summary, advice, name in _ACCEPTABLE, detail))
     return tuple(found)
 
@@ -65,6 +67,8 @@ class _Look:
         self._api = api
         self._groups = groups
         self._demands = demands
+        self.back = ""
+        """What is to be said of a failback, where the credentials last long enough for one and for no deployment."""
         self._attributes: dict[str, dict[str, str]] = {}
         self._identity = ""
         self._read: list[Action] | None = None
@@ -207,6 +211,8 @@ class _Look:
         for which the old side is kept, is a person's to know: that is told, and holds nothing up."""
         what, demands = f"the credentials end at {until}, nothing renews them", self._demands
         if left < demands.seconds:
+            if left >= demands.back:
+                self.back = f"good until {until}: a failback takes {span(demands.back)} at the most, a deployment more"
             what = f"{what}, and a switch with its way back may take {span(demands.seconds)}"
             return False, what, "renew them before, and start the daemon anew"
         unsure = ["a switch waits for an approval, which has no end"] if demands.endless else []

@@ -24,7 +24,7 @@ from bluegreen.errors import (
     Unreachable,
 )
 from bluegreen.iam import principal_of
-from bluegreen.model import WHOLE, Finding, Target, TargetState, Weights
+from bluegreen.model import FOR_A_FAILBACK, WHOLE, Finding, Target, TargetState, Weights
 from bluegreen.ports import Balancer, Enough
 from tests.balancers.aws_rig import PLACES, REGION, FaultProxy, Place, Site, dummy_credentials, emptied, moto_server
 
@@ -681,6 +681,20 @@ async def test_credentials_that_nothing_renews_must_outlast_the_longest_switch_a
     finding = (await examined(balancer_of(broken.place(), sessions, Demands(planned))))["edge: credentials"]
     assert finding.ok is ok, finding
     assert f"{ends:%Y-%m-%d %H:%M:%S} UTC" in finding.summary
+    await sessions.close()
+
+
+@pytest.mark.parametrize(("back", "said"), [(900.0, True), (5400.0, False)])
+async def test_credentials_that_are_too_short_for_a_deployment_may_do_for_a_failback(
+    broken: Site, monkeypatch: pytest.MonkeyPatch, back: float, said: bool
+) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    sessions = Sessions(reads_per_second=10_000)
+    finding = (await examined(balancer_of(broken.place(), sessions, Demands(7200.0, back=back))))["edge: credentials"]
+    assert not finding.ok
+    assert (FOR_A_FAILBACK in finding.detail) is said
     await sessions.close()
 
 
