@@ -217,7 +217,7 @@ def _readiness(state: ServiceState, facts: Facts, now: datetime) -> Iterator[Lin
         return
     for proof in readiness.proofs:
         id_, age = f"ready:{proof.finding.check}", span((now - proof.at).total_seconds())
-        told = f"{proof.finding.check}: {proof.finding.summary}"
+        told = proof.finding.summary
         if not proof.looked:
             yield Line(id_, Verdict.UNKNOWN, told, topic)
         elif not proof.finding.ok:
@@ -227,7 +227,7 @@ def _readiness(state: ServiceState, facts: Facts, now: datetime) -> Iterator[Lin
         elif proof.is_fresh(now):
             yield Line(id_, Verdict.SAFE, f"{told} ({age} ago)", topic)
         else:
-            yield Line(id_, Verdict.UNKNOWN, f"{proof.finding.check}: last proven {age} ago: {told}", topic)
+            yield Line(id_, Verdict.UNKNOWN, f"last proven {age} ago: {told}", topic)
 
 
 def _drill(state: ServiceState, now: datetime) -> Line:
