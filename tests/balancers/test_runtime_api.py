@@ -34,14 +34,13 @@ class ScriptedSocket:
         return RuntimeApi(self.address or str(self.path), timeout)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.closing(writer), contextlib.suppress(OSError):
             self.lines.append((await reader.readline()).decode())
             if self.answer is HANG:
                 await self._ending.wait()
             else:
                 writer.write(self.answer)
                 await writer.drain()
-        writer.close()
 
     def end(self) -> None:
         self._ending.set()

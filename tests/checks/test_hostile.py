@@ -78,11 +78,10 @@ async def test_a_small_body_that_unpacks_to_a_huge_one_is_bounded() -> None:
 async def test_a_head_without_end_is_not_read_to_its_end() -> None:
     async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n")
-        with contextlib.suppress(ConnectionError):
+        with contextlib.closing(writer), contextlib.suppress(ConnectionError):
             while True:
                 writer.write(b"X-More: " + b"x" * 1000 + b"\r\n")
                 await writer.drain()
-        writer.close()
 
     server = await asyncio.start_server(endless, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]

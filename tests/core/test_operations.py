@@ -76,6 +76,11 @@ def test_each_outcome_is_what_is_on_record(script: str, what: str, outcome: str)
     assert _stage(script, what).outcome is Outcome(outcome)
 
 
+def test_a_share_that_was_there_before_the_switch_began_is_done_and_says_so():
+    stage = _stage(f"{SHIFTING} set:50 stopped failback", "lb: blue 50%")
+    assert (stage.outcome, stage.detail) == (Outcome.DONE, "it was there before")
+
+
 def test_a_share_that_a_promotion_skipped_later_stays_on_the_way():
     assert _outcomes(f"{SHIFTING} set:50 watched:60 reached:0 set:500 promoted")["lb: green 50%"] == "done"
 

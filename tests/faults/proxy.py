@@ -45,7 +45,7 @@ class ChaosSocket:
             server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.closing(writer), contextlib.suppress(OSError):
             line = await reader.readline()
             scripted = self.writes if line.startswith(b"set ") else self.reads
             fault = scripted.popleft() if scripted else "pass"
@@ -62,16 +62,14 @@ class ChaosSocket:
             if fault in ("pass", "slow", "half"):
                 writer.write(answer[: len(answer) // 2] if fault == "half" else answer)
                 await writer.drain()
-        writer.close()
 
     async def _forwarded(self, line: bytes) -> bytes:
         reader, writer = await asyncio.open_unix_connection(self.upstream)
-        writer.write(line)
-        if line.startswith(b"set "):
-            self.made.append(line.decode().strip())
-        answer = await reader.read(-1)
-        writer.close()
-        return answer
+        with contextlib.closing(writer):
+            writer.write(line)
+            if line.startswith(b"set "):
+                self.made.append(line.decode().strip())
+            return await reader.read(-1)
 
 
 class OnceProxy(FaultProxy):

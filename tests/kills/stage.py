@@ -141,8 +141,7 @@ async def _answer(name: str, reader: asyncio.StreamReader, writer: asyncio.Strea
     """A kept-alive connection that answers every request with its own name."""
     body = f'{{"version": "{name}"}}'
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nX-Version: {name}\r\nX-Color: {name}\r\n\r\n"
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         while await reader.readuntil(b"\r\n\r\n"):
             writer.write((head + body).encode())
             await writer.drain()
-    writer.close()

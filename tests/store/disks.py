@@ -199,8 +199,7 @@ async def _ended(daemon: Daemon) -> None:
 async def _answer(name: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     body = f'{{"version": "{name}"}}'
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
-    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
         while await reader.readuntil(b"\r\n\r\n"):
             writer.write((head + body).encode())
             await writer.drain()
-    writer.close()
