@@ -135,6 +135,11 @@ NOT_ENDED: Mapping[str, str] = MappingProxyType({"ended": "no"})
 """The detail of a deployment that was cancelled, and of which something may still run."""
 
 
+def not_ended(why: str) -> DeployOutcome:
+    """Its outcome."""
+    return DeployOutcome(False, why, detail=NOT_ENDED)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """What became of a deployment that another process began. `started` False: surely nothing was ever started;

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from bluegreen.core import events as ev
-from bluegreen.core.readiness import Readiness
+from bluegreen.core.readiness import Proof, Readiness
 from bluegreen.core.state import ServiceState
 from bluegreen.life import Glance, Sign
 from bluegreen.model import Finding
@@ -53,12 +53,13 @@ class Running:
     def still_proven(self, readiness: Mapping[str, Readiness]) -> Mapping[str, Readiness]:
         """Without the proofs that are older than a bad answer to the same check: that has to be asked again."""
         return {
-            name: replace(
-                one,
-                proofs=tuple([p for p in one.proofs if (bad := self._bad.get(p.finding.check)) is None or bad < p.at]),
-            )
+            name: replace(one, proofs=tuple([proof for proof in one.proofs if self._stands(proof)]))
             for name, one in readiness.items()
         }
+
+    def _stands(self, proof: Proof) -> bool:
+        bad = self._bad.get(proof.finding.check)
+        return bad is None or bad < proof.at
 
     async def undisturbed(self, looking: Coroutine[Any, Any, T]) -> asyncio.Task[T | ev.Event] | None:
         """The finished look; None where it was cut short."""

@@ -16,7 +16,7 @@ from bluegreen.config.secrets import SecretMissing
 from bluegreen.config.values import filled
 from bluegreen.deployers.runs import RunNotStarted, Runs
 from bluegreen.model import Finding
-from bluegreen.ports import NOT_ENDED, Alive, DeployOutcome, Found, Scene
+from bluegreen.ports import Alive, DeployOutcome, Found, Scene, not_ended
 
 
 class CommandDeployer:
@@ -97,12 +97,8 @@ class CommandDeployer:
         try:
             left = await processes.surely(self._runs.end(file))
         except OSError as error:
-            return DeployOutcome(
-                False, f"whether it was ended is not known: {error.strerror or error}", detail=NOT_ENDED
-            )
-        return (
-            DeployOutcome(False, f"it was not ended: {processes.still_there(left)}", detail=NOT_ENDED) if left else None
-        )
+            return not_ended(f"whether it was ended is not known: {error.strerror or error}")
+        return not_ended(f"it was not ended: {processes.still_there(left)}") if left else None
 
 
 def facts(scene: Scene) -> dict[str, str]:

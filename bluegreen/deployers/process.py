@@ -27,7 +27,7 @@ from bluegreen.config.secrets import SecretMissing
 from bluegreen.config.values import filled, redacted
 from bluegreen.deployers.command import executable_finding, facts, missing
 from bluegreen.model import Finding
-from bluegreen.ports import NOT_ENDED, Alive, DeployOutcome, Found, Scene
+from bluegreen.ports import Alive, DeployOutcome, Found, Scene, not_ended
 
 LOOK_EVERY = 0.5
 PAUSE_MIN, PAUSE_MAX = 0.5, 30.0
@@ -158,7 +158,7 @@ class ProcessDeployer:
             lived = await self._lived(running)
         except asyncio.CancelledError:
             if left := await processes.surely(self._end(running)):
-                return DeployOutcome(False, f"it was not ended: {processes.still_there(left)}", detail=NOT_ENDED)
+                return not_ended(f"it was not ended: {processes.still_there(left)}")
             raise
         detail = {"pid": str(running.pid), "log": str(_log_of(record))}
         if not lived:

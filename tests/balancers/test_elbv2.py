@@ -670,13 +670,19 @@ async def test_a_clock_that_is_off_is_found_before_aws_refuses_it(broken: Site, 
     await sessions.close()
 
 
+def credentials_that_end(monkeypatch: pytest.MonkeyPatch, hours: int) -> datetime:
+    """In so many hours, and nothing renews them. Gives when."""
+    ends = datetime.now(UTC) + timedelta(hours=hours)
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    return ends
+
+
 @pytest.mark.parametrize(("hours", "planned", "ok"), [(1, 600.0, True), (1, 7200.0, False), (3, 7200.0, True)])
 async def test_credentials_that_nothing_renews_must_outlast_the_longest_switch_and_its_way_back(
     broken: Site, monkeypatch: pytest.MonkeyPatch, hours: int, planned: float, ok: bool
 ) -> None:
-    ends = datetime.now(UTC) + timedelta(hours=hours)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
-    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    ends = credentials_that_end(monkeypatch, hours)
     sessions = Sessions(reads_per_second=10_000)
     finding = (await examined(balancer_of(broken.place(), sessions, Demands(planned))))["edge: credentials"]
     assert finding.ok is ok, finding
@@ -688,9 +694,7 @@ async def test_credentials_that_nothing_renews_must_outlast_the_longest_switch_a
 async def test_credentials_that_are_too_short_for_a_deployment_may_do_for_a_failback(
     broken: Site, monkeypatch: pytest.MonkeyPatch, back: float, said: bool
 ) -> None:
-    ends = datetime.now(UTC) + timedelta(hours=1)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
-    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    credentials_that_end(monkeypatch, hours=1)
     sessions = Sessions(reads_per_second=10_000)
     finding = (await examined(balancer_of(broken.place(), sessions, Demands(7200.0, back=back))))["edge: credentials"]
     assert not finding.ok
@@ -709,9 +713,7 @@ async def test_credentials_that_are_too_short_for_a_deployment_may_do_for_a_fail
 async def test_that_credentials_outlast_what_has_no_end_and_the_time_of_the_way_back_is_not_proven_and_holds_nothing_up(
     broken: Site, monkeypatch: pytest.MonkeyPatch, demands: Demands, why: str
 ) -> None:
-    ends = datetime.now(UTC) + timedelta(hours=1)
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "testing")
-    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", ends.isoformat())
+    credentials_that_end(monkeypatch, hours=1)
     sessions = Sessions(reads_per_second=10_000)
     finding = (await examined(balancer_of(broken.place(), sessions, demands)))["edge: credentials"]
     assert finding.ok
